@@ -1,0 +1,71 @@
+"""The way of a query through this room, and a memory of the last ones.
+
+Must not know: engines.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+from sqlglot import exp
+
+from skygate.adql.check import check
+from skygate.adql.dialect import parse
+from skygate.adql.geometry import lower_geometry
+from skygate.adql.lower import lower
+from skygate.adql.render import render
+from skygate.adql.resolve import resolve
+from skygate.adql.tokens import place
+from skygate.domain.catalog import Catalog
+from skygate.domain.query import Plan
+from skygate.errors import BadQuery
+
+DIALECTS = frozenset({"duckdb"})
+REMEMBERED = 256
+MAX_REMEMBERED_CHARACTERS = 20_000
+
+_plans: OrderedDict[tuple[str, str, str], Plan] = OrderedDict()
+_lock = Lock()
+
+
+def compile_query(text: str, catalog: Catalog, *, dialect: str = "duckdb") -> Plan:
+    """The plan of an ADQL query against a catalogue; raises `BadQuery` with the place and nearest names."""
+    if dialect not in DIALECTS:
+        raise ValueError(f"no dialect {dialect}")
+    key = (text, catalog.fingerprint, dialect)
+    with _lock:
+        plan = _plans.get(key)
+        if plan is not None:
+            _plans.move_to_end(key)
+            return plan
+    plan = compile_anew(text, catalog, dialect=dialect)
+    if len(text) <= MAX_REMEMBERED_CHARACTERS:
+        with _lock:
+            _plans[key] = plan
+            while len(_plans) > REMEMBERED:
+                _plans.popitem(last=False)
+    return plan
+
+
+def compile_anew(text: str, catalog: Catalog, *, dialect: str = "duckdb") -> Plan:
+    """The same without the memory of earlier queries."""
+    try:
+        tree = check(parse(text), text)
+        columns = resolve(tree, text, catalog)
+        tree = lower(_with_cells(tree, text))
+        return render(tree, columns, dialect=dialect)
+    except RecursionError:
+        raise BadQuery("the query is nested too deeply", hint="split it with WITH") from None
+
+
+def _with_cells(tree: exp.Query, text: str) -> exp.Query:
+    """Geometry lowered; what it finds wrong is told with line and column."""
+    try:
+        return lower_geometry(tree)
+    except BadQuery as error:
+        at = error.where
+        if at is None or at.start is None or at.end is None or at.line is not None:
+            raise
+        where = place(text, at.start, at.end)
+        raise BadQuery(error.message, hint=error.hint, where=where) from error

@@ -1,0 +1,147 @@
+"""The client: one method for each thing that one can ask."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import httpx2
+import pyarrow as pa
+
+from skygate import wire
+from skygate.client.positions import to_positions
+from skygate.client.result import Result, collected, warn_if_cut
+from skygate.client.show import Listing, listing
+from skygate.client.wires import ARROW, Streamed, get_json, post_for_rows, post_json
+from skygate.domain.catalog import Column, Release, Table
+from skygate.errors import BadParameter, Where
+
+_CONNECT_S = 10.0
+
+
+class Client:
+    """Questions to one service. Close it (or use it in `with`) to free its connections."""
+
+    def __init__(
+        self, base_url: str, *, transport: httpx2.BaseTransport | None = None, timeout_s: float = 600.0
+    ) -> None:
+        timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S))
+        self._http = httpx2.Client(
+            base_url=base_url.rstrip("/") + "/",
+            transport=transport,
+            timeout=timeout,
+            follow_redirects=True,
+            headers={"Accept": f"{ARROW}, application/json"},
+        )
+
+    def query(self, adql: str, *, maxrec: int | None = None) -> Result:
+        """Run ADQL and read its answer. Warns with `TruncatedWarning` when MAXREC cut it.
+
+        Raises `BadQuery` (line, column and nearest names in it), `TooCostly`, `Busy` …; a broken
+        connection is a `NeighbourError`, never a shorter answer.
+        """
+        with self.stream(adql, maxrec=maxrec) as rows:
+            return warn_if_cut(collected(rows, adql))
+
+    def stream(self, adql: str, *, maxrec: int | None = None) -> Streamed:
+        """Run ADQL and read its record batches as they come, for answers larger than memory.
+
+        Iterate to the end (only then is `outcome` known), and close it or use it in `with`.
+        """
+        body = {"query": adql, "maxrec": maxrec, "format": "arrow"}
+        return post_for_rows(self._http, "api/query", json=body)
+
+    def check(self, adql: str) -> tuple[Column, ...]:
+        """The columns that a query would have, without running it; raises `BadQuery`."""
+        told = post_json(self._http, "api/check", {"query": adql})
+        return tuple(wire.from_json(Column, c) for c in told["columns"])
+
+    def cone(
+        self,
+        table: str,
+        ra: float,
+        dec: float,
+        radius_deg: float,
+        *,
+        columns: Sequence[str] | None = None,
+        maxrec: int | None = None,
+    ) -> Result:
+        """The rows of a table at most `radius_deg` from a position (ICRS degrees)."""
+        body: dict[str, Any] = {
+            "table": table,
+            "ra_deg": _finite("ra", ra),
+            "dec_deg": _finite("dec", dec),
+            "radius_deg": _finite("radius_deg", radius_deg),
+            "columns": None if columns is None else list(columns),
+            "maxrec": maxrec,
+            "format": "arrow",
+        }
+        with post_for_rows(self._http, "api/cone", json=body) as rows:
+            return warn_if_cut(collected(rows))
+
+    def crossmatch(
+        self,
+        table: str,
+        positions: Any,
+        radius_deg: float,
+        *,
+        nearest: bool = False,
+        columns: Sequence[str] | None = None,
+        maxrec: int | None = None,
+    ) -> Result:
+        """The rows of a table within `radius_deg` of each of your positions.
+
+        `positions` has `ra` and `dec` in ICRS degrees: an Arrow, pandas, polars or astropy table, a
+        SkyCoord, or a dict of columns. `nearest` keeps only the closest row for each of them.
+        """
+        sink = io.BytesIO()
+        sent = to_positions(positions)
+        with pa.ipc.new_stream(sink, sent.schema) as writer:
+            writer.write_table(sent)
+        asked: dict[str, Any] = {"table": table, "radius_deg": repr(float(radius_deg)), "nearest": nearest}
+        asked |= {k: v for k, v in (("columns", columns), ("maxrec", maxrec)) if v is not None}
+        headers = {"Content-Type": ARROW}
+        with post_for_rows(
+            self._http, "api/crossmatch", params=asked, content=sink.getvalue(), headers=headers
+        ) as rows:
+            return warn_if_cut(collected(rows))
+
+    def tables(self) -> Listing[Table]:
+        """Every table that can be queried, with its columns."""
+        return listing(wire.from_json(Table, t) for t in get_json(self._http, "api/tables")["tables"])
+
+    def releases(self) -> Listing[Release]:
+        """Every release, with its version, citation and tables."""
+        return listing(wire.from_json(Release, r) for r in get_json(self._http, "api/releases")["releases"])
+
+    def close(self) -> None:
+        """Close connections; a house opened in process is closed with its client."""
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        """Where it is connected to."""
+        return f"Client({str(self._http.base_url).rstrip('/')!r})"
+
+
+def _finite(name: str, value: Any) -> float:
+    """A number for the wire; raises `BadParameter` for what is none (JSON knows neither NaN nor infinity)."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadParameter(
+            f"{name} is {value!r:.60}, not a finite number", hint="degrees", where=Where(name=name)
+        )
+    return number

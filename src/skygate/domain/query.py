@@ -1,0 +1,96 @@
+"""A question, what it was understood to mean, and how its answer ended.
+
+Must not know: SQL dialects, engines. A plan's text is opaque here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from skygate.domain.catalog import Column, Part, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """ADQL to be run. `maxrec` None means the service's default."""
+
+    text: str
+    maxrec: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use. `maxrec` rows go out at most; the next one only sets the overflow flag."""
+
+    maxrec: int
+    seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One use of a table in a plan.
+
+    `cells` are the order-29 ranges [first, last] (inclusive) outside of which no row can matter, None
+    for everywhere: an engine may leave out whole files by them. `columns` are those that the plan reads.
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    cells: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that can hold a row that matters: their cells overlap, or there are none to go by.
+
+        Rows without a position (a part without cells) cannot be inside any range of cells.
+        """
+        if self.cells is None:
+            return self.table.parts
+        return tuple(p for p in self.table.parts if _overlaps(p, self.cells))
+
+
+def _overlaps(part: Part, ranges: tuple[tuple[int, int], ...]) -> bool:
+    if part.first_cell is None or part.last_cell is None:
+        return False
+    return any(first <= part.last_cell and part.first_cell <= last for first, last in ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked query in one engine's spelling. Only `skygate.adql` makes plans.
+
+    The text is `pieces` joined, each `Source` being replaced by the engine's relation for it: a
+    parenthesised or plain table expression, to which the following piece gives an alias.
+    """
+
+    dialect: str
+    pieces: tuple[str | Source, ...]
+    columns: tuple[Column, ...]
+    top: int | None = None
+    """The query's own TOP or LIMIT at the outermost level, if any."""
+    ordered: bool = False
+    """Whether the outermost level has an ORDER BY."""
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every use of a table, in order of appearance."""
+        return tuple(p for p in self.pieces if isinstance(p, Source))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an answer ended: rows delivered, and whether more existed than MAXREC let through."""
+
+    rows: int
+    overflow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What accompanies an answer into its file: shown as INFO, header keywords or metadata."""
+
+    query: str | None = None
+    title: str | None = None
+    infos: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    """Further (name, value) pairs: release, version, checksum, citation, service, software."""

@@ -1,0 +1,312 @@
+"""DuckDB as an engine: one locked in-memory database that can only read the parts of running plans.
+
+Must not know: ADQL, releases, HTTP. docs/decisions/070 says why each wall stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from skygate import wire
+from skygate.adql.kernels import KERNELS, Kernel
+from skygate.domain.catalog import CELL_COLUMN, Column, Part
+from skygate.domain.query import Limits, Outcome, Plan, Source
+from skygate.engines import duck_faults, duck_gate
+from skygate.engines.conform import conform
+from skygate.engines.duck_database import open_database, quoted
+from skygate.engines.duck_files import Lease, PartFiles
+from skygate.engines.duck_spill import Spill
+from skygate.engines.duck_watch import Watch, Watched
+from skygate.errors import Cancelled, HouseError, SkygateError, TooCostly
+
+log = logging.getLogger("skygate.engine")
+
+_BATCH_ROWS = 65_536
+_MIB = 1 << 20
+
+
+class DuckEngine:
+    """Runs plans of dialect "duckdb" over Parquet parts below `data_dir`. Safe to call from several threads.
+
+    `memory_bytes` is shared by all running plans; a plan that needs more spills to a private directory in
+    the system's temporary directory, up to `spill_bytes`. `kernels` are the functions that plans may call.
+    """
+
+    dialect = "duckdb"
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        memory_bytes: int,
+        threads: int,
+        spill_bytes: int = 20 << 30,
+        kernels: Sequence[Kernel] = KERNELS,
+    ) -> None:
+        self._files = PartFiles(data_dir)
+        self._spill = Spill()
+        self._watch = Watch()
+        self._runs: set[DuckRun] = set()
+        self._guard = threading.Lock()
+        self._closed = False
+        self._open = partial(
+            open_database,
+            self._files,
+            spill=self._spill.path,
+            spill_bytes=spill_bytes,
+            memory_bytes=memory_bytes,
+            threads=threads,
+            kernels=kernels,
+        )
+        self._database = self._open()
+        self._functions = duck_gate.safe_functions(self._database) | {k.name.lower() for k in kernels}
+
+    def run(self, plan: Plan, limits: Limits, memory: Mapping[str, pa.Table]) -> DuckRun:
+        """Check a plan and make it ready; it runs while its answer is iterated, and raises there too."""
+        if plan.dialect != self.dialect:
+            raise HouseError(f"a plan for {plan.dialect} came to DuckDB")
+        cursor = self._cursor()
+        lease: Lease | None = None
+        try:
+            names, tables, parts = _relations(plan, memory)
+            duck_gate.check(
+                cursor, _spell(plan, names), relations=dict.fromkeys(names, 1), functions=self._functions
+            )
+            lease = self._files.lease(p for chosen in parts.values() for p in chosen)
+            spelled = _scans(names, parts, lease.names)
+            for name, table in tables.items():
+                cursor.register(name, table)
+            cursor.execute(f"SET operator_memory_limit='{max(16, limits.memory_bytes // _MIB)}MiB'")
+            run = DuckRun(self, plan, limits, cursor, lease, _limited(_spell(plan, spelled), limits.maxrec))
+        except duckdb.Error as fault:
+            _let_go(cursor, lease)
+            self.renew(fault)
+            raise duck_faults.translate(fault) from fault
+        except BaseException:
+            _let_go(cursor, lease)
+            raise
+        with self._guard:
+            self._runs.add(run)
+            closed = self._closed
+        if closed:
+            run.close()
+            raise HouseError("the engine is closed")
+        return run
+
+    def close(self) -> None:
+        """Cancel what runs, wait a moment for it, and free everything."""
+        with self._guard:
+            self._closed = True
+            runs = list(self._runs)
+        for run in runs:
+            run.close()
+        until = time.monotonic() + 5
+        while self._runs and time.monotonic() < until:
+            time.sleep(0.01)
+        self._watch.close()
+        self._database.close()
+        self._spill.close()
+
+    def renew(self, fault: BaseException) -> None:
+        """Open another database when `fault` says that this one will never work again (DuckDB's "FATAL")."""
+        if not duck_faults.is_fatal(fault):
+            return
+        with self._guard:
+            if self._closed:
+                return
+            try:
+                self._database.cursor().execute("SELECT 1").fetchall()
+            except duckdb.Error:
+                log.error("DuckDB gave up; its database is opened anew")  # noqa: TRY400
+                self._database = self._open()
+
+    def watch(self, thing: Watched) -> None:
+        """Have `thing` interrupted when it is due."""
+        self._watch.add(thing)
+
+    def hurry(self, thing: Watched) -> None:
+        """Have `thing` interrupted at once."""
+        self._watch.now(thing)
+
+    def forget(self, run: DuckRun, thing: Watched) -> None:
+        """The run has ended."""
+        self._watch.remove(thing)
+        with self._guard:
+            self._runs.discard(run)
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._guard:
+            if self._closed:
+                raise HouseError("the engine is closed")
+            return self._database.cursor()
+
+
+class DuckRun:
+    """A plan being run: iterate once, in one thread; `cancel` and `close` come from any."""
+
+    def __init__(
+        self,
+        engine: DuckEngine,
+        plan: Plan,
+        limits: Limits,
+        cursor: duckdb.DuckDBPyConnection,
+        lease: Lease,
+        text: str,
+    ) -> None:
+        self.columns: tuple[Column, ...] = plan.columns
+        self.outcome: Outcome | None = None
+        self._engine = engine
+        self._limits = limits
+        self._cursor = cursor
+        self._lease = lease
+        self._text = text
+        self._watched = Watched(self._interrupt, float("inf"))
+        self._guard = threading.Lock()
+        self._started = False
+        self._ended = False
+        self._cancelled = False
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The rows; ends with `outcome` set, or raises."""
+        with self._guard:
+            if self._cancelled:
+                raise Cancelled("the query was cancelled")
+            if self._started:
+                raise HouseError("an answer is iterated twice")
+            self._started = True
+        due = time.monotonic() + self._limits.seconds
+        self._watched.due = due
+        self._engine.watch(self._watched)
+        rows, reader = 0, None
+        schema = wire.arrow_schema(self.columns)
+        maxrec = self._limits.maxrec
+        overflow = False
+        try:
+            self._cursor.execute(f"SET max_execution_time={int(self._limits.seconds * 1000) + 500}")
+            reader = self._reader()
+            for batch in reader:
+                if self._cancelled:
+                    raise Cancelled("the query was cancelled")
+                overflow = rows + batch.num_rows > maxrec
+                kept = batch.slice(0, maxrec - rows) if overflow else batch
+                rows += kept.num_rows
+                if kept.num_rows:
+                    yield conform(kept, self.columns, schema)
+                if overflow:
+                    break
+            self.outcome = Outcome(rows, overflow)
+        except (duckdb.Error, OSError, pa.ArrowException, MemoryError) as fault:
+            raise self._explain(fault) from fault
+        finally:
+            del reader
+            self._end()
+
+    def cancel(self) -> None:
+        """Stop; the iteration raises `Cancelled` within a moment."""
+        with self._guard:
+            self._cancelled = True
+            waiting = self._started and not self._ended
+        if waiting:
+            self._engine.hurry(self._watched)
+
+    def close(self) -> None:
+        """Stop if it has not ended, and free what it holds."""
+        self.cancel()
+        if not self._started:
+            self._end()
+
+    def _reader(self) -> Any:
+        return self._cursor.sql(self._text).to_arrow_reader(_BATCH_ROWS)
+
+    def _interrupt(self) -> None:
+        with self._guard:
+            if not self._ended:
+                self._cursor.interrupt()
+
+    def _end(self) -> None:
+        with self._guard:
+            if self._ended:
+                return
+            self._ended = True
+        _let_go(self._cursor, self._lease)
+        self._engine.forget(self, self._watched)
+
+    def _explain(self, fault: BaseException) -> SkygateError:
+        self._engine.renew(fault)
+        if self._cancelled:
+            return Cancelled("the query was cancelled")
+        if duck_faults.is_interrupt(fault):
+            return TooCostly(
+                f"the query ran longer than the limit of {self._limits.seconds:g} s",
+                hint="ask for less: fewer rows, a smaller part of the sky, a condition on the position",
+            )
+        return duck_faults.translate(fault)
+
+
+def _relations(
+    plan: Plan, memory: Mapping[str, pa.Table]
+) -> tuple[list[str], dict[str, pa.Table], dict[str, tuple[Part, ...]]]:
+    """An unguessable name for each source in order, the rows of those in memory, the parts of the others."""
+    names: list[str] = []
+    tables: dict[str, pa.Table] = {}
+    parts: dict[str, tuple[Part, ...]] = {}
+    for source in plan.sources:
+        name = "t_" + secrets.token_hex(12)
+        names.append(name)
+        rows = memory.get(source.table.full_name)
+        if rows is not None:
+            tables[name] = rows
+        elif chosen := source.parts:
+            parts[name] = chosen
+        else:
+            tables[name] = _nothing(source)
+    return names, tables, parts
+
+
+def _nothing(source: Source) -> pa.Table:
+    """No rows, of the right types."""
+    schema = wire.arrow_schema(source.table.columns)
+    if source.table.position is not None:
+        schema = schema.append(pa.field(CELL_COLUMN, pa.int64()))
+    return schema.empty_table()
+
+
+def _scans(names: Iterable[str], parts: Mapping[str, Sequence[Part]], leased: Sequence[str]) -> list[str]:
+    """What stands for each name in the text that runs. Leased names are ours: hexadecimal digits."""
+    spelled: list[str] = []
+    rest = iter(leased)
+    for name in names:
+        if name in parts:
+            files = ", ".join(quoted(next(rest)) for _ in parts[name])
+            spelled.append(f"read_parquet([{files}], hive_partitioning=false)")
+        else:
+            spelled.append(name)
+    return spelled
+
+
+def _spell(plan: Plan, relations: Iterable[str]) -> str:
+    rest = iter(relations)
+    return "".join(next(rest) if isinstance(piece, Source) else piece for piece in plan.pieces)
+
+
+def _limited(text: str, maxrec: int) -> str:
+    """One row more than may go out, so that an overflow shows and an ORDER BY need not sort everything."""
+    return f"SELECT * FROM (\n{text}\n) LIMIT {maxrec + 1}"
+
+
+def _let_go(cursor: duckdb.DuckDBPyConnection, lease: Lease | None) -> None:
+    with contextlib.suppress(duckdb.Error):
+        cursor.close()
+    if lease is not None:
+        lease.give_back()

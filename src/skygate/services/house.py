@@ -1,0 +1,28 @@
+"""The house: every service that doors and clients ask, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from skygate.services.leaves import Leaves
+from skygate.services.queries import QueriesService
+from skygate.services.releases import ReleasesService
+
+
+def _nothing() -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What is open. `close` stops what runs and frees what is held."""
+
+    releases: ReleasesService
+    queries: QueriesService
+    leaves: Leaves
+    closing: Callable[[], None] = field(default=_nothing, repr=False)
+
+    def close(self) -> None:
+        """Close for good; blocking, a few seconds at most."""
+        self.closing()

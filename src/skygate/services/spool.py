@@ -1,0 +1,231 @@
+"""An answer between engine and reader: the engine runs at its own pace, the reader at his.
+
+A thread takes batches from the engine as fast as they come, into memory and beyond that into a temporary file
+without a name. So a slow client neither holds the engine nor makes memory grow, and one who goes away stops
+the query.
+
+Must not know: SQL, HTTP, any engine.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+
+from skygate import wire
+from skygate.domain.catalog import Column
+from skygate.domain.query import Outcome
+from skygate.errors import Cancelled, HouseError, SkygateError, TooCostly
+from skygate.ports import Run
+
+Ended = Callable[[Outcome | None, SkygateError | None], None]
+"""Told once, in the spool's thread, when the engine has finished: how it ended or what went wrong."""
+
+
+class Spool:
+    """`Rows` that are pumped out of a run. `outcome` is known as soon as the engine has finished well.
+
+    `start` is called in the spool's own thread, so that nothing blocks whoever makes a spool.
+    """
+
+    def __init__(
+        self,
+        columns: tuple[Column, ...],
+        start: Callable[[], Run],
+        *,
+        memory_bytes: int,
+        disk_bytes: int,
+        ended: Ended | None = None,
+    ) -> None:
+        self.columns = columns
+        self._start = start
+        self._run: Run | None = None
+        self._schema = wire.arrow_schema(columns)
+        self._memory_bytes = memory_bytes
+        self._disk_bytes = disk_bytes
+        self._ended = ended
+        self._changed = threading.Condition()
+        self._ready: deque[pa.RecordBatch | tuple[int, int]] = deque()
+        self._held = 0
+        self._file: int | None = None
+        self._written = 0
+        self._on_disk = 0
+        self._outcome: Outcome | None = None
+        self._fault: SkygateError | None = None
+        self._first_at: float | None = None
+        self._done = False
+        self._closed = False
+        self._reading = False
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._pump,), name="skygate-spool", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the answer ended, as soon as that is known."""
+        return self._outcome
+
+    def settle(self, patience_s: float) -> None:
+        """Wait for the first rows, then `patience_s` longer for the end; raises what went wrong till then."""
+        with self._changed:
+            while not self._done and not self._closed:
+                left = None if self._first_at is None else self._first_at + patience_s - time.monotonic()
+                if (left is not None and left <= 0) or self._on_disk:
+                    return
+                self._changed.wait(left)
+            if self._fault is not None:
+                raise self._fault
+            if self._closed:
+                raise Cancelled("the query was cancelled")
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The batches, once; waits for the engine where it must."""
+        with self._changed:
+            if self._reading:
+                raise HouseError("an answer is iterated twice")
+            self._reading = True
+        while (batch := self._next()) is not None:
+            yield batch
+
+    def close(self) -> None:
+        """Stop the engine if it still runs, and free what is held."""
+        with self._changed:
+            self._closed = True
+            self._ready.clear()
+            self._held = 0
+            if self._done:
+                self._free()
+            self._changed.notify_all()
+            run = self._run
+        if run is not None:
+            run.close()
+
+    def _next(self) -> pa.RecordBatch | None:
+        with self._changed:
+            while not self._ready and not self._done and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                raise Cancelled("the answer was closed")
+            if not self._ready:
+                self._free()
+                if self._fault is not None:
+                    raise self._fault
+                return None
+            item = self._ready.popleft()
+            if isinstance(item, tuple):
+                return self._read(*item)
+            self._held -= item.nbytes
+            return item
+
+    def _pump(self) -> None:
+        fault: SkygateError | None = None
+        run: Run | None = None
+        try:
+            run = self._start()
+            with self._changed:
+                self._run = run
+            for batch in run:
+                with self._changed:
+                    if self._closed:
+                        fault = Cancelled("the answer was closed")
+                        break
+                    self._put(batch)
+                    self._changed.notify_all()
+        except SkygateError as raised:
+            fault = raised
+        except Exception as raised:  # noqa: BLE001  (told to the reader, who is in another thread)
+            fault = HouseError("an answer broke off")
+            fault.__cause__ = raised
+        outcome = run.outcome if run is not None and fault is None else None
+        try:
+            if run is not None:
+                run.close()
+            if self._ended is not None:
+                self._ended(outcome, fault)
+        finally:
+            with self._changed:
+                self._outcome, self._fault, self._done = outcome, fault, True
+                if self._closed:
+                    self._free()
+                self._changed.notify_all()
+
+    def _put(self, batch: pa.RecordBatch) -> None:
+        if self._first_at is None:
+            self._first_at = time.monotonic()
+        if not self._on_disk and self._held + batch.nbytes <= max(
+            self._memory_bytes, batch.nbytes * (not self._held)
+        ):
+            self._ready.append(batch)
+            self._held += batch.nbytes
+        else:
+            self._write(batch)
+
+    def _write(self, batch: pa.RecordBatch) -> None:
+        """Append to the file. Once its reader has caught up, it begins anew."""
+        data = batch.serialize()
+        if self._on_disk == 0:
+            self._written = 0
+        if self._written + data.size > self._disk_bytes:
+            limit_gib = self._disk_bytes / (1 << 30)
+            raise TooCostly(
+                f"the answer is larger than the {limit_gib:g} GiB that may wait for a reader",
+                hint="ask for fewer rows or columns, or read faster",
+            )
+        if self._file is None:
+            self._file = _nameless_file()
+        view, at = memoryview(data), self._written
+        try:
+            while view:
+                put = os.pwrite(self._file, view, at)
+                view, at = view[put:], at + put
+        except OSError as fault:
+            raise HouseError(f"the answer cannot be spooled: {fault.strerror}") from fault
+        self._ready.append((self._written, data.size))
+        self._written += data.size
+        self._on_disk += 1
+
+    def _read(self, offset: int, size: int) -> pa.RecordBatch:
+        if self._file is None:
+            raise HouseError("the spool is gone")
+        parts: list[bytes] = []
+        while size > 0 and (part := os.pread(self._file, size, offset)):
+            parts.append(part)
+            offset, size = offset + len(part), size - len(part)
+        self._on_disk -= 1
+        return pa.ipc.read_record_batch(pa.py_buffer(b"".join(parts)), self._schema)
+
+    def _free(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        self._on_disk = 0
+
+
+class Told:
+    """`Rows` that are all there: an answer that needed no engine."""
+
+    def __init__(self, columns: tuple[Column, ...], outcome: Outcome) -> None:
+        self.columns = columns
+        self.outcome: Outcome | None = outcome
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """No batch."""
+        return iter(())
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _nameless_file() -> int:
+    """A temporary file that is gone when it is closed, however the process ends."""
+    file, path = tempfile.mkstemp(prefix="skygate-spool-")
+    os.unlink(path)
+    return file

@@ -1,0 +1,131 @@
+"""Very deep, very long, very many: always a refusal or an answer, in good time."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+
+import pytest
+
+from skygate.errors import BadQuery
+
+DEEP = [
+    "SELECT " + "(" * 2000 + "1" + ")" * 2000 + " FROM stars",
+    "SELECT " + "ABS(" * 2000 + "1" + ")" * 2000 + " FROM stars",
+    "SELECT " + "-(" * 500 + "1" + ")" * 500 + " FROM stars",
+    "SELECT id FROM stars WHERE " + "NOT " * 2000 + "id = 1",
+    "SELECT id FROM stars WHERE " + "(" * 2000 + "id = 1" + ")" * 2000,
+    "SELECT id FROM " + "(SELECT id FROM " * 500 + "stars" + ") AS q" * 500,
+    "SELECT id FROM " + "(" * 2000 + "stars" + ")" * 2000,
+    "SELECT id FROM stars WHERE id IN " + "(SELECT id FROM stars WHERE id IN " * 500 + "(1)" + ")" * 500,
+    "SELECT " + "CASE WHEN id = 1 THEN " * 500 + "1" + " END" * 500 + " FROM stars",
+    "(" * 3000 + "SELECT id FROM stars" + ")" * 3000,
+    "SELECT 1" + " + 1" * 3000 + " FROM stars",
+    "SELECT id FROM stars" + " UNION SELECT id FROM stars" * 3000,
+    "SELECT id FROM stars" + ", stars" * 3000,
+    "SELECT " + "(" * 30 + "1" + " + 1" * 90 + (")" + " + 1" * 90) * 30 + " FROM stars",
+    "(" * 100_000,
+    "SELECT " + "'" * 100_001,
+]
+
+
+@pytest.mark.parametrize("query", DEEP, ids=range(len(DEEP)))
+def test_deep_queries_are_refused(world, query) -> None:
+    started = time.perf_counter()
+    with pytest.raises(BadQuery):
+        world.compile(query)
+    assert time.perf_counter() - started < 5
+
+
+ALLOWED = [
+    "SELECT " + "(" * 40 + "id" + ")" * 40 + " FROM stars",
+    "SELECT " + "ABS(" * 40 + "x" + ")" * 40 + " FROM stars",
+    "SELECT " + "SQRT(" * 40 + "x" + ")" * 40 + " FROM stars",
+    "SELECT " + "COALESCE(LOG(" * 20 + "x" + "), 1.5)" * 20 + " FROM stars",
+    "SELECT " + "1.5 / (x + " * 40 + "x" + ")" * 40 + " FROM stars",
+    "SELECT " + "n / (1 + " * 15 + "n" + ")" * 15 + " FROM stars",
+    "SELECT x" + " + x / 2" * 90 + " FROM stars",
+    "SELECT id FROM stars WHERE " + " OR ".join(f"id = {i}" for i in range(5000)),
+    "SELECT id FROM stars WHERE id IN (" + ", ".join(map(str, range(20_000))) + ")",
+    "SELECT id FROM " + "(SELECT id FROM " * 12 + "stars" + ") AS q" * 12,
+    "SELECT id FROM stars" + " UNION SELECT id FROM stars" * 40,
+]
+
+
+@pytest.mark.parametrize("query", ALLOWED, ids=range(len(ALLOWED)))
+def test_what_people_and_programs_write_is_answered(world, query) -> None:
+    started = time.perf_counter()
+    world.rows(query)
+    assert time.perf_counter() - started < 20
+
+
+@pytest.mark.parametrize("query", [q for q in ALLOWED if len(q) < 4000], ids=str)
+def test_a_deep_stack_around_us_is_no_fault(world, query) -> None:
+    """Servers call from some way down; a recursion that still runs out is refused, nothing else happens."""
+    found: list[object] = []
+
+    def deeper(levels: int) -> None:
+        if levels:
+            deeper(levels - 1)
+            return
+        try:
+            found.append(world.compile(query + " --" + str(threading.get_ident())))
+        except BadQuery as fault:
+            found.append(fault)
+
+    thread = threading.Thread(target=deeper, args=(sys.getrecursionlimit() - 350,))
+    thread.start()
+    thread.join()
+    assert found
+
+
+def test_long_texts_are_refused_by_length(world) -> None:
+    with pytest.raises(BadQuery, match="1,000,000"):
+        world.compile("SELECT id FROM stars WHERE name = '" + "a" * 1_000_001 + "'")
+    with pytest.raises(BadQuery, match="200,000"):
+        world.compile("SELECT id FROM stars WHERE id IN (" + "1," * 120_000 + "1)")
+
+
+def cones(n):
+    return " OR ".join(
+        f"1 = CONTAINS(POINT(ra, dec), CIRCLE({i * 1.1 % 360}, {i % 170 - 85}, 0.5))" for i in range(n)
+    )
+
+
+def corners(n):
+    turns = (2 * math.pi * i / n for i in range(n))
+    return ", ".join(f"{10 + 5 * math.cos(t)}, {5 * math.sin(t)}" for t in turns)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        cones(2000),
+        " OR ".join(f"DISTANCE(ra, dec, {i % 360}, 1) < 0.1" for i in range(2000)),
+        f"1 = CONTAINS(POINT(ra, dec), POLYGON({corners(5000)}))",
+        f"1 = CONTAINS(POINT(ra, dec), REGION('POLYGON ICRS {corners(5000).replace(',', '')}'))",
+        f"1 = CONTAINS(POINT(ra, dec), CAST('{corners(5000).replace(',', '')}' AS POLYGON))",
+        " OR ".join(f"POINT(ra, {i % 90}) IS NULL" for i in range(2000)),
+    ],
+    ids=range(6),
+)
+def test_geometry_without_end_is_refused_at_once(world, condition) -> None:
+    started = time.perf_counter()
+    with pytest.raises(BadQuery, match="more than") as caught:
+        world.compile(f"SELECT id FROM stars WHERE {condition}")
+    assert time.perf_counter() - started < 2
+    assert "crossmatch" in caught.value.hint
+    assert caught.value.where is not None
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [cones(300), f"1 = CONTAINS(POINT(ra, dec), POLYGON({corners(900)}))"],
+    ids=["300 cones", "900 corners"],
+)
+def test_much_geometry_is_compiled_in_good_time(world, condition) -> None:
+    started = time.perf_counter()
+    world.compile(f"SELECT id FROM stars WHERE {condition}")
+    assert time.perf_counter() - started < 4

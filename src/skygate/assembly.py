@@ -39,7 +39,12 @@ def open_house(settings: Settings) -> House:
         bounds=bounds_of(settings, memory_bytes=memory, running=running),
         compiler=compile_query,
     )
-    return House(releases, queries, Leaves(_pages(root)), closing=engine.close)
+
+    def close() -> None:
+        queries.close()
+        engine.close()
+
+    return House(releases, queries, Leaves(_pages(root)), closing=close)
 
 
 def bounds_of(settings: Settings, *, memory_bytes: int, running: int) -> Bounds:

@@ -75,17 +75,32 @@ class InProcess(httpx2.BaseTransport):
             raise
 
     def _end_loop(self) -> None:
+        """End everything that the loop runs: a thread that lived on would hold the engine at the exit."""
+        self._do(_settle(), timeout_s=_STOP_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_S)
         if not self._thread.is_alive():
             self._loop.close()
+        for thread in threading.enumerate():
+            if getattr(thread, "loop", None) is self._loop:  # AnyIO's workers know whom they work for
+                thread.join(_STOP_S)
 
 
 def _close_late(kept: weakref.ref[InProcess]) -> None:
     transport = kept()
     if transport is not None:
         transport.close()
-        gc.collect()  # DuckDB complains at length of objects that outlive the interpreter
+    del transport
+    gc.collect()  # DuckDB complains at length of objects that outlive the interpreter
+
+
+async def _settle() -> None:
+    """Cancel what is left on this loop and wait for it."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 def _scope(request: httpx2.Request) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import time
 
 import httpx2
 import pytest
+from anyio import to_thread
 
 from skygate.errors import BadParameter, NotFound
 from skygate.inprocess import InProcess
@@ -63,6 +64,25 @@ def test_the_application_starts_and_stops_with_its_client():
     assert not [t for t in threading.enumerate() if t.name == "skygate-app" and not t.daemon]
     with pytest.raises(RuntimeError):
         client.get("/")
+
+
+def test_no_thread_outlives_its_client():
+    """A thread that did would hold the engine when the interpreter ends, and DuckDB complain of it."""
+    working = threading.Event()
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        working.set()
+        await to_thread.run_sync(time.sleep, 0.3)
+        await receive()
+
+    before = set(threading.enumerate())
+    with client_of(only_http(app)) as client, client.stream("GET", "/") as response:
+        next(response.iter_bytes())
+        assert working.wait(5)
+    assert set(threading.enumerate()) <= before
 
 
 def test_the_body_streams_and_waits_for_its_reader():

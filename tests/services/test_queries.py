@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -36,6 +37,7 @@ BOUNDS = Bounds(
     patience_s=0.2,
 )
 ENDLESS = "SELECT COUNT(*) FROM range(10000000) a, range(10000000) b WHERE (a.range * b.range) % 7 = 3"
+SLOW = "SELECT a.range FROM range(100000000) a"
 NUMBER = (Column("n", Datatype.LONG),)
 
 
@@ -169,16 +171,14 @@ def test_cancelling_the_call_stops_the_query_within_a_second(queries, places, en
     assert not engine._runs
 
 
-def test_closing_an_answer_that_is_being_made_frees_its_place(queries, places):
-    slow = "SELECT a.range FROM range(100000000) a"
-    wide = QueriesService(
-        queries._releases,
-        queries._engine,
-        places,
-        bounds=Bounds(**{f: getattr(BOUNDS, f) for f in Bounds.__slots__} | {"hard_maxrec": 10**8}),
-        compiler=by_hand,
-    )
-    answer = ask(wide, slow, 10**8)
+@pytest.fixture
+def wide(queries: QueriesService, places: Places) -> QueriesService:
+    bounds = replace(BOUNDS, hard_maxrec=10**8)
+    return QueriesService(queries._releases, queries._engine, places, bounds=bounds, compiler=by_hand)
+
+
+def test_closing_an_answer_that_is_being_made_frees_its_place(wide, places):
+    answer = ask(wide, SLOW, 10**8)
     reader = iter(answer)
     next(reader)
     assert places.free == 1
@@ -187,6 +187,15 @@ def test_closing_an_answer_that_is_being_made_frees_its_place(queries, places):
     while places.free < 2 and time.monotonic() < until:
         time.sleep(0.01)
     assert places.free == 2
+
+
+def test_closing_waits_until_the_engine_has_let_go(wide, places, engine):
+    answer = ask(wide, SLOW, 10**8)
+    assert places.free == 1
+    wide.close()
+    assert answer.ended(0)
+    assert places.free == 2
+    assert not engine._runs
 
 
 def test_a_slow_reader_does_not_hold_a_place(queries, places):

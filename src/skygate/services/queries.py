@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
+from weakref import WeakSet
 
 import pyarrow as pa
 from anyio import to_thread
@@ -104,6 +105,16 @@ class QueriesService:
         self._compile = compiler
         self._samples: OrderedDict[tuple[str, str, int], pa.Table] = OrderedDict()
         self._samples_guard = threading.Lock()
+        self._spools: WeakSet[Spool] = WeakSet()
+
+    def close(self, wait_s: float = 5.0) -> None:
+        """Stop every answer that still runs, and wait until the engine has let go of them."""
+        until = time.monotonic() + wait_s
+        spools = list(self._spools)
+        for spool in spools:
+            spool.close()
+        for spool in spools:
+            spool.ended(max(0.0, until - time.monotonic()))
 
     async def check(self, user: Principal, query: Query) -> Checked:
         """What the query means and about how much it must read; raises what `run` would, but for limits."""
@@ -245,13 +256,15 @@ class QueriesService:
             self._places.give_back()
             self._log(asked, outcome, fault, waited_s=waited_s)
 
-        return Spool(
+        spool = Spool(
             plan.columns,
             lambda: self._engine.run(plan, limits, asked.snapshot.memory),
             memory_bytes=bounds.spool_memory_bytes,
             disk_bytes=bounds.spool_disk_bytes,
             ended=ended,
         )
+        self._spools.add(spool)
+        return spool
 
     def _log(
         self, asked: _Asked, outcome: Outcome | None, fault: SkygateError | None, *, waited_s: float | None

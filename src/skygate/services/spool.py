@@ -50,7 +50,7 @@ class Spool:
         self._schema = wire.arrow_schema(columns)
         self._memory_bytes = memory_bytes
         self._disk_bytes = disk_bytes
-        self._ended = ended
+        self._tell_ended = ended
         self._changed = threading.Condition()
         self._ready: deque[pa.RecordBatch | tuple[int, int]] = deque()
         self._held = 0
@@ -108,6 +108,11 @@ class Spool:
         if run is not None:
             run.close()
 
+    def ended(self, wait_s: float) -> bool:
+        """Wait for the engine to have let go of this answer; False when it has not by then."""
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
+
     def _next(self) -> pa.RecordBatch | None:
         with self._changed:
             while not self._ready and not self._done and not self._closed:
@@ -148,8 +153,8 @@ class Spool:
         try:
             if run is not None:
                 run.close()
-            if self._ended is not None:
-                self._ended(outcome, fault)
+            if self._tell_ended is not None:
+                self._tell_ended(outcome, fault)
         finally:
             with self._changed:
                 self._outcome, self._fault, self._done = outcome, fault, True

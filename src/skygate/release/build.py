@@ -17,7 +17,7 @@ from skygate.domain.catalog import Table
 from skygate.errors import BadRelease
 from skygate.release.built import Built
 from skygate.release.describe import describe_table
-from skygate.release.doubts import doubts_of_rows, doubts_of_sample
+from skygate.release.doubts import doubts_of_rows, doubts_of_rules, doubts_of_sample, doubts_of_units
 from skygate.release.findings import Finding, in_order
 from skygate.release.identify import suspected_identifier
 from skygate.release.layout import TableWriter
@@ -95,6 +95,7 @@ def _build(
     sample = _sample(reader)
     table = describe_table(schema, recipe, reader.columns, sample, reader.metadata)
     doubts = [*doubts_of_sample(table, recipe, reader.columns, sample, reader.metadata)]
+    doubts += doubts_of_units(table, recipe, reader.columns)
     del sample
     shaper = Shaper(table, recipe, reader.schema)
     left_out: Counter[str] = Counter()
@@ -134,6 +135,8 @@ def _build(
     measured = replace(on_disk.table, columns=columns)
     finished = replace(on_disk, table=as_proved(measured, profile.findings))
     doubts += doubts_of_rows(table, changes, shaper.angles, rows_read)
+    if rows_read:
+        doubts += doubts_of_rules(table, recipe, left_out, changes)
     findings = in_order((*_of_files(finished.table, reader.findings), *doubts, *profile.findings))
     profile = replace(profile, findings=findings)
     report = TableReport(finished.table, profile, rows_read, dict(left_out), dict(changes))

@@ -13,9 +13,11 @@ from skygate.domain.catalog import Column, Table
 from skygate.release.angles import Angles
 from skygate.release.describe import position_of
 from skygate.release.findings import Finding
-from skygate.release.position import looks_like_radians, unused_pair
+from skygate.release.position import looks_like_hours, looks_like_radians, unused_pair
+from skygate.release.read.source import entry_for
 from skygate.release.recipe import TableRecipe
 from skygate.release.shape import WRAPPED, WRAPPED_FAR
+from skygate.release.units import normal_unit
 
 
 def doubts_of_sample(
@@ -41,6 +43,14 @@ def doubts_of_sample(
             "release.toml was followed; leave position.frame out to follow the file",
             table.name,
         )
+    if looks_like_hours(found, raw, sample):
+        yield Finding(
+            "warning",
+            "hours",
+            f"{lon} has no unit, and its values fill just the range of hours; read as degrees",
+            'position = { …, format = "hours" } if they are; unit = "deg" for the column if not',
+            table.name,
+        )
     if looks_like_radians(found, sample):
         yield Finding(
             "warning",
@@ -49,6 +59,41 @@ def doubts_of_sample(
             'position = { …, format = "radians" } if they are; unit = "deg" for the column if not',
             table.name,
         )
+
+
+def doubts_of_units(table: Table, recipe: TableRecipe, columns: tuple[Column, ...]) -> Iterator[Finding]:
+    """Units that the recipe gives otherwise than the file does: values are never converted."""
+    for column in columns:
+        entry = entry_for(recipe, column.name)
+        if entry is None or entry[1].unit is None or not column.unit or entry[1].drop:
+            continue
+        said, own = (normal_unit(unit)[0] for unit in (entry[1].unit, column.unit))
+        if said != own:
+            yield Finding(
+                "warning",
+                "unit_contradicted",
+                f"release.toml says that {column.name} is in {said or 'no unit'}, the file says {own}",
+                "the values stay as they are: leave the unit out to follow the file, or `derive` to convert",
+                table.name,
+                entry[0],
+            )
+
+
+def doubts_of_rules(
+    table: Table, recipe: TableRecipe, left_out: Mapping[str, int], changes: Mapping[str, int]
+) -> Iterator[Finding]:
+    """Rules of the recipe that no row met."""
+    for rule in recipe.leave_out:
+        if not left_out.get(rule.because):
+            yield _idle(table, f"leave_out when {rule.when.strip()}", None)
+    for name, said in recipe.columns:
+        if said.null_when and not changes.get(f"{name}: null where {said.null_when.strip()}"):
+            yield _idle(table, f"null_when {said.null_when.strip()}", name)
+
+
+def _idle(table: Table, rule: str, column: str | None) -> Finding:
+    hint = "look at the values in the report: is the condition what was meant?"
+    return Finding("warning", "idle_rule", f"no row meets the rule {rule}", hint, table.name, column)
 
 
 def doubts_of_rows(table: Table, changes: Mapping[str, int], angles: Angles, rows: int) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ are no attributes, subscripts, loops, or names but the table's columns, so text 
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -225,7 +226,7 @@ class _Evaluation:
                 test = self._member(left, other, inverse=isinstance(op, ast.NotIn))
             else:
                 right = self.value(other)
-                test = _COMPARE[type(op)](*_same_kind(left, right))
+                test = _COMPARE[type(op)](*_same_precision(*_same_kind(left, right)))
                 left = right
             result = test if result is None else pc.and_kleene(result, test)
         return result
@@ -233,7 +234,7 @@ class _Evaluation:
     def _member(self, left: Any, node: ast.expr, *, inverse: bool) -> Any:
         result: Any = None
         for item in getattr(node, "elts", []):
-            test = pc.equal(*_same_kind(left, pa.scalar(_constant(item))))
+            test = pc.equal(*_same_precision(*_same_kind(left, pa.scalar(_constant(item)))))
             result = test if result is None else pc.or_kleene(result, test)
         if result is None:
             result = pa.scalar(value=False)
@@ -254,6 +255,17 @@ def _same_kind(left: Any, right: Any) -> tuple[Any, Any]:
         raise TypeError(
             f"a text and a {right.type if texts[0] else left.type} (use number(text) or text(value))"
         )
+    return left, right
+
+
+def _same_precision(left: Any, right: Any) -> tuple[Any, Any]:
+    """A number written beside 4-byte reals is read as one of them: 99.99 finds what is shown as 99.99."""
+    for one, other in ((left, right), (right, left)):
+        if pa.types.is_float32(one.type) and isinstance(other, pa.Scalar) and pa.types.is_float64(other.type):
+            narrow = pc.cast(other, pa.float32(), safe=False)
+            if math.isinf(narrow.as_py()) != math.isinf(other.as_py()):
+                return left, right
+            return (one, narrow) if one is left else (narrow, one)
     return left, right
 
 

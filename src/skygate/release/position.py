@@ -189,16 +189,33 @@ def _epoch(lon: str, metadata: Mapping[str, str], sample: pa.Table) -> float | N
     return None
 
 
-def looks_like_radians(found: Found, sample: pa.Table) -> bool:
-    """Whether an unlabelled pair read as degrees fills just the range of radians (only a doubt)."""
-    if found.form != "degrees" or sample.num_rows < 100:
+def looks_like_hours(found: Found, columns: Sequence[Column], sample: pa.Table) -> bool:
+    """Whether right ascensions without a unit, read as degrees, fill just 0 to 24 on a tall piece of sky."""
+    ranges = _degree_ranges(found, sample)
+    if ranges is None or any(c.name == found.ra[0] and c.unit for c in columns):
         return False
+    (west, east), (south, north) = ranges
+    return 0 <= west < 1.5 and 22.5 < east < 24 and north - south > 60
+
+
+def _degree_ranges(found: Found, sample: pa.Table) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The ranges of both coordinates of a pair read as degrees; None where they tell nothing."""
+    if found.form != "degrees" or sample.num_rows < 100:
+        return None
     ranges: list[tuple[float, float]] = []
     for name in (found.ra[0], found.dec[0]):
         values = sample.column(name)
         if not pa.types.is_floating(values.type) or not pc.count(values).as_py():
-            return False
+            return None
         ends = pc.min_max(values).as_py()
         ranges.append((ends["min"], ends["max"]))
+    return ranges[0], ranges[1]
+
+
+def looks_like_radians(found: Found, sample: pa.Table) -> bool:
+    """Whether an unlabelled pair read as degrees fills just the range of radians (only a doubt)."""
+    ranges = _degree_ranges(found, sample)
+    if ranges is None:
+        return False
     (west, east), (south, north) = ranges
     return west >= 0 and 5.5 < east < 6.2832 and -1.5708 < south < -0.5 and 0.5 < north < 1.5708

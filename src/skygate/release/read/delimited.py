@@ -23,7 +23,7 @@ from skygate.release.read.left_out import repeated_names
 from skygate.release.read.lines import Head, sniff
 from skygate.release.read.rows_of_bytes import Seen, WithoutComments, line_of_row
 from skygate.release.read.source import Source, entry_for, fault, rebatch, unreadable
-from skygate.release.read.text_findings import of_guesses, of_lines, of_one_column
+from skygate.release.read.text_findings import of_encoding, of_guesses, of_lines, of_one_column
 from skygate.release.read.text_values import (
     ARROW,
     CONVERTERS,
@@ -31,6 +31,7 @@ from skygate.release.read.text_values import (
     Guess,
     Kind,
     first_misfit,
+    read_again,
 )
 from skygate.release.recipe import TableRecipe
 
@@ -77,10 +78,14 @@ def open_delimited(path: Path, recipe: TableRecipe, *, delimiter: str | None = N
     fields = tuple(
         Field(name, fixed_kind(recipe, name) or guess.kind, guess.nulls) for name, guess in guesses.items()
     )
-    columns = tuple(inferred_column(f, guesses[f.name]) for f in fields)
+    units = dict(zip(head.names, head.units, strict=False))
+    columns = tuple(
+        replace(inferred_column(f, guesses[f.name]), unit=units.get(f.name) or None) for f in fields
+    )
     undeclared = {name: guess for name, guess in guesses.items() if fixed_kind(recipe, name) is None}
     findings = [
         *of_lines(path, head.comment, seen),
+        *of_encoding(path, head.encoding),
         *of_guesses(path, undeclared, lambda row: line_of_row(path, head, row)),
     ]
     if recipe.delimiter is None and delimiter is None:
@@ -246,7 +251,7 @@ def raw_batches(path: Path, head: Head, seen: Seen | None = None) -> Iterator[pa
         ) as reader:
             for batch in reader:
                 if batch.num_rows:
-                    yield batch
+                    yield batch if head.encoding == "utf8" else _read_again(batch)
     except pa.ArrowInvalid as error:
         if seen.fault is not None:
             raise seen.fault from error
@@ -259,6 +264,10 @@ def raw_batches(path: Path, head: Head, seen: Seen | None = None) -> Iterator[pa
         raise unreadable(path, error, what="text") from error
     finally:
         stream.close()
+
+
+def _read_again(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.record_batch([read_again(column) for column in batch.columns], schema=batch.schema)
 
 
 def _bad_row(path: Path, error: pa.ArrowInvalid, head: Head, odd: list[tuple[int, int, str]]) -> BadRelease:

@@ -23,7 +23,7 @@ from skygate.release.read.delimited import (
 from skygate.release.read.lines import HEAD_BYTES, refuse_bare_cr
 from skygate.release.read.rows_of_bytes import Seen
 from skygate.release.read.source import Source, fault, is_wanted, rebatch, unreadable
-from skygate.release.read.text_findings import of_guesses, of_lines
+from skygate.release.read.text_findings import of_encoding, of_guesses, of_lines
 from skygate.release.read.text_values import ARROW, Guess, Kind, as_text
 from skygate.release.recipe import FixedColumn, TableRecipe
 
@@ -57,6 +57,7 @@ def open_fixed(path: Path, recipe: TableRecipe) -> Source:
     }
     findings = [
         *of_lines(path, recipe.comment, seen),
+        *of_encoding(path, "latin-1" if seen.not_utf8 else "utf8"),
         *of_guesses(path, untyped, lambda row: _line_of_row(path, recipe, row)),
     ]
     fields = tuple(Field(c.name, _kind(c, recipe, guesses[c.name]), guesses[c.name].nulls) for c in wanted)
@@ -132,9 +133,18 @@ def _raw(
                 continue
             grid = np.array(lines, dtype=np.bytes_)
             width = grid.dtype.itemsize
+            seen.not_utf8 = seen.not_utf8 or not _is_utf8(lines)
             cells = grid.view(np.uint8).reshape(len(lines), width)
             arrays = [_slice(cells, c.start - 1, min(c.end, width)) for c in wanted]
             yield pa.record_batch(arrays, names=names)
+
+
+def _is_utf8(lines: list[bytes]) -> bool:
+    try:
+        b"\n".join(lines).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_row(line: bytes, mark: bytes | None) -> bool:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from skygate.release.read.bytes_text import decoded
 from skygate.release.read.compression import first_bytes
 from skygate.release.read.source import fault, unique_names
 
@@ -18,6 +19,7 @@ HEAD_BYTES = 1 << 20
 _DELIMITERS = (",", "\t", ";", "|")
 STRAY_CR = "a carriage return stands in the middle of this line"
 STRAY_CR_HINT = "lines end in LF or CR LF: save the file with such line ends, or take the character away"
+_RULE = re.compile(r"-{2,}")
 _NUMBER = re.compile(r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?\s*$")
 
 
@@ -37,10 +39,12 @@ class Head:
     notes: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     """The names as the header has them, where they may repeat."""
+    units: tuple[str, ...] = ()
+    """Units from the line below the header, where a ruled line follows (as VizieR writes tables)."""
 
 
 def decode(path: Path, data: bytes) -> tuple[str, str]:
-    """(text, encoding) of a file's beginning: UTF-8 where it is, else Latin-1; raises `BadRelease`."""
+    """(text, encoding) of a file's beginning: UTF-8, or "latin-1" where it is not; raises `BadRelease`."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise fault(path, "is UTF-16 text", hint="save it as UTF-8")
     if b"\0" in data[:8192]:
@@ -50,7 +54,7 @@ def decode(path: Path, data: bytes) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         if len(data) == HEAD_BYTES and error.start > len(data) - 4:
             return data[: error.start].decode("utf-8-sig"), "utf8"
-        return data.decode("latin-1"), "latin-1"
+        return "\n".join(map(decoded, data.split(b"\n"))), "latin-1"
 
 
 def physical_lines(text: str) -> list[str]:
@@ -108,7 +112,19 @@ def sniff(path: Path, *, delimiter: str | None, comment: str | None, header: boo
             hint="say `header = false` for the table in release.toml",
             line=count + 1,
         )
-    return Head(found, tuple(unique_names(record)), count + width, kept, encoding, notes, tuple(record))
+    ruled, units = _ruled(body[width:], found)
+    skip = count + width + ruled
+    return Head(found, tuple(unique_names(record)), skip, kept, encoding, notes, tuple(record), units)
+
+
+def _ruled(body: list[str], delimiter: str) -> tuple[int, tuple[str, ...]]:
+    """(lines before the first row, units): a line of dashes may rule the header off, units above it."""
+    for before in (0, 1):
+        if len(body) > before:
+            fields = [field for field in split_line(body[before], delimiter) if field]
+            if fields and all(_RULE.fullmatch(field) for field in fields):
+                return before + 1, tuple(split_line(body[0], delimiter)) if before else ()
+    return 0, ()
 
 
 def _commented_header(notes: tuple[str, ...], first: list[str], delimiter: str) -> list[str] | None:

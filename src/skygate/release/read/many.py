@@ -89,6 +89,7 @@ class _Found:
         self.findings: list[Finding] = []
         self.renamed: dict[Path, dict[str, str]] = {}
         """By file: its own names of columns that the table calls otherwise."""
+        self._units_told: set[str] = set()
         self._held: dict[str, list[tuple[Path, pa.DataType]]] = {}
 
     def name(self, path: Path, reader: TableReader) -> None:
@@ -109,9 +110,31 @@ class _Found:
             self.findings.append(replace(finding, column=column))
         for column, field in zip(reader.columns, reader.schema, strict=True):
             name = names.get(column.name, column.name)
+            self._note_unit(path, name, column)
             _widen(path, self.columns, self.types, replace(column, name=name), field)
             if not _is_empty(column):
                 self._held.setdefault(name, []).append((path, field.type))
+
+    def _note_unit(self, path: Path, name: str, column: Column) -> None:
+        """Files with and without a unit: the unit is taken for all, with a warning (once a column)."""
+        known = self.columns.get(name)
+        if known is None or bool(known.unit) == bool(column.unit) or _is_empty(column) or _is_empty(known):
+            return
+        unit = known.unit or column.unit
+        if name not in self._units_told:
+            self._units_told.add(name)
+            lacking = path.name if known.unit else "the files before it"
+            giving = "the files before it" if known.unit else path.name
+            self.findings.append(
+                Finding(
+                    "warning",
+                    "units_missing",
+                    f"{giving}: {name} is in {unit}; {lacking}: no unit; it is taken for all files",
+                    "give the column a unit in release.toml",
+                    column=name,
+                )
+            )
+        self.columns[name] = replace(known, unit=unit)
 
     def texts(self) -> frozenset[str]:
         """The columns that are text in all because they are text in some files only."""

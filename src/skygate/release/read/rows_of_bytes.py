@@ -40,11 +40,14 @@ class Seen:
     broken: int = 0
     """Values that hold line breaks."""
     first_broken: int | None = None
+    not_utf8: bool = False
+    """Whether bytes were met that are no UTF-8 (fixed-width text only: others know before)."""
     fault: BadRelease | None = None
 
     def forget(self) -> None:
         """Begin anew."""
         self.dropped = self.row_like = self.broken = 0
+        self.not_utf8 = False
         self.first_dropped = self.first_row_like = self.first_broken = self.fault = None
 
 

@@ -68,6 +68,17 @@ def of_guesses(
         )
 
 
+def of_encoding(path: Path, encoding: str) -> Iterator[Finding]:
+    """A file that is not UTF-8 and does not say what it is."""
+    if encoding != "utf8":
+        yield Finding(
+            "warning",
+            "not_utf8",
+            f"{path.name} is not UTF-8: values that are not are read as Windows-1252 (Latin-1)",
+            "look at the texts; save the file as UTF-8 if they are of another encoding",
+        )
+
+
 def of_one_column(path: Path, head: Head) -> Iterator[Finding]:
     """A file that became one column although blanks cut its lines into several."""
     if len(head.names) != 1:

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from skygate.release.compute import pc
+from skygate.release.read.bytes_text import decoded
 
 MISSING = ("", "null", "NULL", "Null", "NA", "N/A", "n/a", "None", "none", "--", "\\N")
 """Texts that mean "missing" among numbers (in a column of text only the empty one and the recipe's do)."""
@@ -56,7 +57,9 @@ def clean_missing(texts: pa.Array, nulls: tuple[str, ...] = MISSING) -> pa.Array
 
 
 def to_integers(texts: pa.Array, nulls: tuple[str, ...] = MISSING) -> pa.Array:
-    """64-bit integers; raises `pa.ArrowInvalid` where a text is none."""
+    """64-bit integers; raises `pa.ArrowInvalid` where a text is none (0x1F is a code, not a number)."""
+    if any(pc.any(pc.match_substring(texts, mark)).as_py() for mark in ("x", "X")):
+        raise pa.ArrowInvalid("a hexadecimal number")
     try:
         return pc.cast(texts, pa.int64())
     except pa.ArrowInvalid:
@@ -120,15 +123,24 @@ CONVERTERS: dict[Kind, Callable[[pa.Array, tuple[str, ...]], pa.Array]] = {
 
 
 def as_text(binary: pa.Array) -> pa.Array:
-    """Bytes as trimmed text: UTF-8 where it is, else Latin-1; what follows a NUL is dropped."""
+    """Bytes as trimmed text: each value UTF-8 where it is, else Windows-1252; after a NUL all is dropped."""
     try:
         text = pc.cast(binary, pa.string())
     except pa.ArrowInvalid:
-        text = pa.array([None if b is None else b.decode("latin-1") for b in binary.to_pylist()], pa.string())
+        text = pa.array([None if b is None else decoded(b) for b in binary.to_pylist()], pa.string())
     trimmed = pc.ascii_trim(text, characters=" \0\t\r")
     if pc.any(pc.match_substring(trimmed, "\0")).as_py():
         trimmed = pc.ascii_trim(pc.replace_substring_regex(trimmed, "\0(?s:.*)$", ""), characters=" \t\r")
     return trimmed
+
+
+def read_again(texts: pa.Array) -> pa.Array:
+    """Texts that were read as Latin-1, each as it was meant (see `bytes_text`)."""
+    odd = pc.fill_null(pc.invert(pc.string_is_ascii(texts)), fill_value=False)
+    if not pc.any(odd).as_py():
+        return texts
+    meant = [decoded(text.encode("latin-1")) for text in pc.filter(texts, odd).to_pylist()]
+    return pc.replace_with_mask(texts, odd, pa.array(meant, pa.string()))
 
 
 @dataclass(slots=True)
@@ -217,7 +229,7 @@ class Guess:
             self.biggest = max(self.biggest, abs(ends["min"]), abs(ends["max"]))
         if kind is Kind.REAL and len(values) > values.null_count:
             ends = pc.min_max(values).as_py()
-            if max(-ends["min"], ends["max"]) > _EXACT:
+            if max(-ends["min"], ends["max"]) >= _EXACT:  # the next whole number is rounded to it
                 return not self._wide_integers(texts)
         return True
 

@@ -23,6 +23,7 @@ from skygate.errors import BadRelease, Where
 from skygate.release.durable import sha256_of
 from skygate.release.recipe import Recipe, TableRecipe
 from skygate.release.stored import DISK_FORMAT
+from skygate.release.unfinished import refuse_unfinished
 from skygate.wire import from_json, to_json
 
 INPUTS = "inputs.json"
@@ -122,6 +123,7 @@ def _source(path: Path, base: Path, before: Mapping[Any, SourceFile]) -> SourceF
             inode=stat.st_ino,
             checked_ns=time.time_ns(),
         )
+        refuse_unfinished(path)
         same = before.get(fresh.identity)
         return same if same is not None else replace(fresh, sha256=sha256_of(path))
     except OSError as fault:

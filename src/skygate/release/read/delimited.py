@@ -22,7 +22,7 @@ from skygate.release.read.compression import BROKEN, open_plain
 from skygate.release.read.left_out import repeated_names
 from skygate.release.read.lines import Head, sniff
 from skygate.release.read.rows_of_bytes import Seen, WithoutComments, line_of_row
-from skygate.release.read.source import Source, entry_for, fault, rebatch, unreadable
+from skygate.release.read.source import Source, entry_for, fault, rebatch, unreadable, with_changes
 from skygate.release.read.text_findings import of_encoding, of_guesses, of_lines, of_one_column
 from skygate.release.read.text_values import (
     ARROW,
@@ -109,9 +109,10 @@ def delimited_source(
 
     def read(max_rows: int) -> Iterator[pa.RecordBatch]:
         before = 0
-        for texts in raw_batches(path, head):
-            yield from rebatch(convert_texts(path, texts, fields, schema, rows_before=before), max_rows)
-            before += texts.num_rows
+        for block in raw_batches(path, head):
+            for texts in rebatch(block, max_rows):
+                yield convert_texts(path, texts, fields, schema, rows_before=before)
+                before += texts.num_rows
 
     told = dict(metadata or {})
     told.setdefault("encoding", head.encoding)
@@ -166,14 +167,21 @@ def convert_texts(
     *,
     rows_before: int,
 ) -> pa.RecordBatch:
-    """A batch of texts as values of the fields' kinds; raises `BadRelease` naming column, value and row."""
+    """A batch of texts as values of the fields' kinds; raises `BadRelease` naming column, value and row.
+
+    The batch tells how many texts were made null because the recipe says that they mean "missing".
+    """
     arrays: list[pa.Array] = []
+    changes: dict[str, tuple[str, int]] = {}
     for number, field in enumerate(fields):
         column = texts.column(number)
         nulls = field.nulls
+        own = nulls[len(MISSING) :]
+        if own:
+            column, count = _without(column, own)
+            if count:
+                changes[field.name] = f"{', '.join(own)} made null", count
         try:
-            if field.kind in (Kind.TEXT, Kind.EMPTY):
-                column = _without(column, nulls[len(MISSING) :])
             arrays.append(CONVERTERS[field.kind](column, nulls))
         except pa.ArrowInvalid as error:
             odd = first_misfit(field.kind, column, nulls)
@@ -184,15 +192,13 @@ def convert_texts(
                 hint="give the column another type, or list the text under its `nulls`, in release.toml",
                 token=token[:60],
             ) from error
-    return pa.record_batch(arrays, schema=schema)
+    return pa.record_batch(arrays, schema=with_changes(schema, changes))
 
 
-def _without(texts: pa.Array, nulls: tuple[str, ...]) -> pa.Array:
-    """The texts, null where the recipe says that they mean "missing"."""
-    if not nulls:
-        return texts
+def _without(texts: pa.Array, nulls: tuple[str, ...]) -> tuple[pa.Array, int]:
+    """The texts, null where the recipe says that they mean "missing", and how many were."""
     missing = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(nulls, pa.string()))
-    return pc.if_else(missing, pa.scalar(None, pa.string()), texts)
+    return pc.if_else(missing, pa.scalar(None, pa.string()), texts), int(pc.sum(missing).as_py() or 0)
 
 
 def _survey(path: Path, head: Head, guesses: dict[str, Guess], seen: Seen) -> tuple[Head, int]:

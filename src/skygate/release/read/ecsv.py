@@ -24,7 +24,7 @@ from skygate.release.read.delimited import (
 from skygate.release.read.lines import HEAD_BYTES, Head, decode, physical_lines, sniff, split_line
 from skygate.release.read.numeric import cannot_hold, raw_column
 from skygate.release.read.rows_of_bytes import Seen
-from skygate.release.read.source import Source, fault, is_wanted, rebatch
+from skygate.release.read.source import Source, changes_in, fault, is_wanted, rebatch, with_changes
 from skygate.release.read.text_findings import of_lines
 from skygate.release.read.text_values import ARROW, Kind
 from skygate.release.recipe import TableRecipe
@@ -127,11 +127,12 @@ def open_ecsv(path: Path, recipe: TableRecipe) -> Source:
 
     def read(max_rows: int) -> Iterator[pa.RecordBatch]:
         before, seen = 0, Seen()
-        for raw in raw_batches(path, head, seen):
-            batch = convert_texts(path, raw, fields, text_schema, rows_before=before)
-            arrays = [_typed(path, told[n], batch.column(n), before) for n in kept]
-            yield from rebatch(pa.record_batch(arrays, schema=schema), max_rows)
-            before += batch.num_rows
+        for block in raw_batches(path, head, seen):
+            for raw in rebatch(block, max_rows):
+                batch = convert_texts(path, raw, fields, text_schema, rows_before=before)
+                arrays = [_typed(path, told[n], batch.column(n), before) for n in kept]
+                yield pa.record_batch(arrays, schema=with_changes(schema, changes_in(batch)))
+                before += batch.num_rows
         findings[:] = of_lines(path, head.comment, seen)
 
     columns = tuple(told[n].column for n in kept)

@@ -24,6 +24,7 @@ from skygate.release.read.fits_values import Cell, cell_of, field_type, read_cel
 from skygate.release.read.left_out import left_tables, repeated_names
 from skygate.release.read.numeric import cannot_hold, raw_column
 from skygate.release.read.source import Source, fault, is_wanted, text_of, unique_names, unreadable
+from skygate.release.read.text_findings import NOT_UTF8, of_encoding
 from skygate.release.recipe import TableRecipe
 
 _BLOCK_BYTES = 64 << 20
@@ -134,9 +135,25 @@ def _binary_table(
                     arrays = [read_cells(cell, block, file, heap) for cell in cells]
                 except (ValueError, pa.ArrowException) as error:
                     raise fault(path, f"rows {first + 1} to {first + size_now}: {error}") from error
+                if not any(f.code == NOT_UTF8 for f in repeated) and not _texts_are_utf8(cells, block):
+                    repeated.extend(of_encoding(path, "latin-1"))
                 yield pa.record_batch(arrays, schema=schema)
 
     return Source(tuple(columns), schema, read, rows, table_metadata(header), free, repeated)
+
+
+def _texts_are_utf8(cells: list[Cell], block: np.ndarray[Any, Any]) -> bool:
+    """Whether the texts of a block are UTF-8 (FITS knows ASCII only)."""
+    for cell in cells:
+        piece = block[:, cell.offset : cell.offset + cell.width]
+        if cell.code != "A" or cell.heap is not None or not (piece > 127).any():
+            continue
+        try:
+            for row in np.flatnonzero((piece > 127).any(axis=1)).tolist():
+                piece[row].tobytes().decode("utf-8")
+        except UnicodeDecodeError:
+            return False
+    return True
 
 
 def _column(cell: Cell, kind: pa.DataType, header: Any) -> Column:

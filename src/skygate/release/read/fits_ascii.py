@@ -102,9 +102,10 @@ def _field(path: Path, number: int, name: str, header: Any) -> _Field:
 def _values(path: Path, field: _Field, grid: np.ndarray[Any, Any], first: int) -> pa.Array:
     piece = np.ascontiguousarray(grid[:, field.start : field.start + field.width])
     texts = text_array(piece.reshape(-1).view(f"S{field.width}"))
-    nulls = ("",) if field.null is None else ("", field.null)
+    if field.null is not None:
+        texts = pc.if_else(pc.equal(texts, field.null), pa.scalar(None, pa.string()), texts)
     try:
-        values = CONVERTERS[field.kind](texts, nulls)
+        values = CONVERTERS[field.kind](texts, ("",))
     except pa.ArrowInvalid as error:
         raise fault(path, f"column {field.name}, after row {first}: {error}") from error
     if field.final is not field.kind or field.scale != 1.0 or field.zero != 0.0:

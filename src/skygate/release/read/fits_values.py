@@ -38,7 +38,7 @@ class Cell:
     heap: str | None
     shape: tuple[int, ...]
     scale: float
-    zero: float
+    zero: float | int
     null: int | None
 
 
@@ -91,12 +91,32 @@ def _item_type(cell: Cell) -> pa.DataType:
     if unsigned is not None:
         return pa.from_numpy_dtype(unsigned)
     if _scaled(cell):
-        return pa.float64()
+        return pa.float64() if _whole_scale(cell) is None else pa.int64()
     return pa.from_numpy_dtype(np.dtype(_CODES[cell.code]).newbyteorder("="))
 
 
 def _scaled(cell: Cell) -> bool:
     return cell.code not in "LXA" and (cell.scale != 1.0 or cell.zero != 0)
+
+
+def _whole_scale(cell: Cell) -> tuple[int, int] | None:
+    """(scale, zero) where both are whole numbers of 64 bits, so that integers stay integers."""
+    if cell.code not in "BIJK" or not cell.scale.is_integer() or not float(cell.zero).is_integer():
+        return None
+    scale, zero = int(cell.scale), int(cell.zero)
+    return (scale, zero) if max(abs(scale), abs(zero)) < 2**63 else None
+
+
+def _scaled_whole(cell: Cell, values: np.ndarray[Any, Any], mask: np.ndarray[Any, Any] | None) -> Any:
+    """Integers times a whole scale plus a whole zero, exactly; raises ValueError beyond 64 bits."""
+    scale, zero = _whole_scale(cell) or (1, 0)
+    native = values.astype(np.int64)
+    if mask is not None:
+        native[mask] = 0
+    ends = (int(native.min(initial=0)), int(native.max(initial=0)))
+    if any(not -(2**63) <= end * scale + zero < 2**63 for end in ends):
+        raise ValueError(f"column {cell.name}: with TSCAL and TZERO a value is beyond 64 bits")
+    return native * scale + zero
 
 
 def _unsigned(cell: Cell) -> np.dtype[Any] | None:
@@ -147,6 +167,8 @@ def _items(cell: Cell, values: np.ndarray[Any, Any]) -> pa.Array:
         width = native.dtype.itemsize
         top = np.array(1, f"u{width}") << np.array(8 * width - 1, f"u{width}")
         native = (native.view(f"u{width}") ^ top).view(unsigned)
+    elif _scaled(cell) and _whole_scale(cell) is not None:
+        native = _scaled_whole(cell, native, mask)
     elif _scaled(cell):
         native = native.astype(np.float64) * cell.scale + float(cell.zero)
     if native.dtype.kind == "f":

@@ -69,9 +69,10 @@ def open_fixed(path: Path, recipe: TableRecipe) -> Source:
 
     def read(max_rows: int) -> Iterator[pa.RecordBatch]:
         before = 0
-        for texts in _raw(path, recipe, wanted):
-            yield from rebatch(convert_texts(path, texts, fields, schema, rows_before=before), max_rows)
-            before += texts.num_rows
+        for block in _raw(path, recipe, wanted):
+            for texts in rebatch(block, max_rows):
+                yield convert_texts(path, texts, fields, schema, rows_before=before)
+                before += texts.num_rows
 
     return Source(columns, schema, read, rows, findings=findings)
 

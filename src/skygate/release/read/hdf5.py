@@ -15,14 +15,24 @@ import numpy as np
 import pyarrow as pa
 
 from skygate.domain.catalog import Column
+from skygate.release.findings import Finding
 from skygate.release.read.compression import seekable
 from skygate.release.read.ecsv import column_headers
+from skygate.release.read.hdf5_pandas import (
+    as_told,
+    below_microseconds,
+    refuse_pickled,
+    refuse_where_fixed,
+    told_type,
+)
 from skygate.release.read.numeric import cannot_hold, numpy_to_arrow, raw_column
-from skygate.release.read.source import Source, fault, is_wanted, text_of, unreadable
+from skygate.release.read.source import Source, fault, is_wanted, text_of, unreadable, with_changes
 from skygate.release.recipe import TableRecipe
 
 _DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 """What HDF5's library raises for damaged files."""
+_CONVENTIONS = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+_SHOWN_LABELS = 8
 _YAML = ".__table_column_meta__"
 _PARTS = ("_i_table", "_data_bin", "__table_column_meta__")
 """Children that PyTables and astropy add for themselves."""
@@ -37,6 +47,8 @@ class _Item:
     member: str | None
     known: Mapping[str, Any]
     mask: str | None = None
+    told: pa.DataType | None = None
+    """What pandas says that stored integers are."""
 
 
 def open_hdf5(path: Path, recipe: TableRecipe) -> Source:
@@ -56,6 +68,7 @@ def open_hdf5(path: Path, recipe: TableRecipe) -> Source:
 def _open(path: Path, plain: Path, file: h5py.File, recipe: TableRecipe, free: Callable[[], None]) -> Source:
     place = _place(path, file, recipe.inside)
     node: Any = file[place]
+    refuse_pickled(path, node)
     items = _compound(file, place, node) if isinstance(node, h5py.Dataset) else _group(path, place, node)
     items = [i for i in items if is_wanted(recipe, i.name)]
     columns: list[Column] = []
@@ -80,13 +93,42 @@ def _open(path: Path, plain: Path, file: h5py.File, recipe: TableRecipe, free: C
             with h5py.File(plain, "r") as reading:
                 for first in range(0, rows, max_rows):
                     last = min(first + max_rows, rows)
-                    yield pa.record_batch(_block(reading, items, first, last), schema=schema)
+                    changes: dict[str, tuple[str, int]] = {}
+                    arrays = _block(reading, items, first, last, changes)
+                    yield pa.record_batch(arrays, schema=with_changes(schema, changes))
         except _DAMAGED as error:
             raise unreadable(path, error, what="HDF5") from error
 
     titles = [node.attrs.get(n) for n in ("description", "TITLE")]
     said = next((text_of(t) for t in titles if isinstance(t, (str, bytes, np.bytes_)) and t), "")
-    return Source(tuple(columns), schema, read, rows, {"description": said} if said else {}, free)
+    told = {"description": said} if said else {}
+    findings = [*_of_conventions(path, file, items)]
+    return Source(tuple(columns), schema, read, rows, told, free, findings)
+
+
+def _of_conventions(path: Path, file: h5py.File, items: Sequence[_Item]) -> Iterator[Finding]:
+    """Attributes that change what a dataset's numbers mean, and are not followed."""
+    for item in items:
+        dataset: Any = file[item.dataset]
+        found = [n for n in _CONVENTIONS if item.member is None and n in dataset.attrs]
+        if found:
+            yield Finding(
+                "warning",
+                "attributes_not_followed",
+                f"{path.name}: {item.name} has {', '.join(found)}, which are not followed",
+                "`nulls` and `derive` in release.toml say what the numbers mean",
+                column=item.name,
+            )
+        labels = h5py.check_enum_dtype(dataset.dtype if item.member is None else dataset.dtype[item.member])
+        if labels and set(labels) != {"FALSE", "TRUE"}:
+            shown = ", ".join(f"{number} {label}" for label, number in list(labels.items())[:_SHOWN_LABELS])
+            yield Finding(
+                "warning",
+                "labels_left_out",
+                f"{path.name}: the numbers of {item.name} have labels ({shown}); the numbers are published",
+                "say what they mean in the column's description",
+                column=item.name,
+            )
 
 
 def _place(path: Path, file: Any, inside: str | None) -> str:
@@ -99,6 +141,8 @@ def _place(path: Path, file: Any, inside: str | None) -> str:
         return inside
     found = _tables(file)
     if len(found) != 1:
+        if not found:
+            refuse_where_fixed(path, file)
         said = "holds no table" if not found else "holds several tables"
         raise fault(path, said, hint="give `inside`: one of " + _listed(file) if found else None)
     return found[0]
@@ -189,7 +233,8 @@ def _compound(file: h5py.File, place: str, dataset: h5py.Dataset) -> list[_Item]
         unit = dataset.attrs.get(f"FIELD_{number}_UNIT", dataset.attrs.get(f"FIELD_{number}_ATTR_unit"))
         if known["unit"] is None and isinstance(unit, (str, bytes, np.bytes_)):
             known["unit"] = text_of(unit)
-        items.append(_Item(name, str(dataset.name), name, known, masks.get(name)))
+        told_kind = told_type(dataset, name)
+        items.append(_Item(name, str(dataset.name), name, known, masks.get(name), told_kind))
     return items
 
 
@@ -205,12 +250,19 @@ def text_of_line(line: Any) -> str:
     return line.decode("utf-8", "replace") if isinstance(line, bytes) else str(line)
 
 
-def _block(file: Any, items: Sequence[_Item], first: int, last: int) -> list[pa.Array]:
-    """The rows of every column; a compound dataset is read once."""
+def _block(
+    file: Any, items: Sequence[_Item], first: int, last: int, changes: dict[str, tuple[str, int]]
+) -> list[pa.Array]:
+    """The rows of every column; a compound dataset is read once. `changes` takes what was rounded."""
     read: dict[str, Any] = {}
     for item in items:
         if item.member is not None and item.dataset not in read:
             read[item.dataset] = file[item.dataset][first:last]
+    for item in items:
+        if item.told is not None and item.member is not None:
+            count = below_microseconds(read[item.dataset][item.member], item.told)
+            if count:
+                changes[item.name] = "rounded to microseconds", count
     return [_values(file, item, first, last, block=read.get(item.dataset)) for item in items]
 
 
@@ -224,7 +276,7 @@ def _values(file: Any, item: _Item, first: int, last: int, *, block: Any = None)
         values = whole[item.member]
         mask = whole[item.mask] if item.mask else None
     kind = dataset.dtype if item.member is None else dataset.dtype[item.member]
-    array = _to_arrow(values, kind)
+    array = _to_arrow(values, kind) if item.told is None else as_told(np.asarray(values), item.told)
     if mask is not None and np.any(mask):
         array = pa.array(array.to_pylist(), array.type, mask=np.asarray(mask, dtype=bool))
     return array

@@ -17,7 +17,7 @@ from skygate.errors import BadRelease
 from skygate.release.compute import pc
 from skygate.release.read.compression import seekable
 from skygate.release.read.numeric import cannot_hold, raw_column
-from skygate.release.read.source import Source, is_wanted, rebatch, unreadable, with_changes
+from skygate.release.read.source import Source, entry_for, fault, is_wanted, rebatch, unreadable, with_changes
 from skygate.release.recipe import TableRecipe
 
 _KEYS = {
@@ -26,8 +26,8 @@ _KEYS = {
     "utype": ("utype",),
     "description": ("description", "comment", "doc", "desc"),
 }
-_HIDDEN = {CELL_COLUMN, "__index_level_0__"}
-"""What HATS and pandas add for themselves."""
+_HIDDEN = {CELL_COLUMN}
+"""What HATS adds for itself."""
 
 
 def open_parquet(path: Path, recipe: TableRecipe) -> Source:
@@ -44,7 +44,7 @@ def open_parquet(path: Path, recipe: TableRecipe) -> Source:
         told = _astropy_columns(source.metadata or {})
         masks = _masks(source) if told else {}
         picked = [f for f in picked if f.name not in masks.values()]
-        schema = pa.schema([pa.field(f.name, _plain_type(path, f)) for f in picked])
+        schema = pa.schema([pa.field(f.name, _plain_type(path, f, recipe)) for f in picked])
         columns = tuple(
             _column(raw, field, told.get(field.name, {})) for raw, field in zip(schema, picked, strict=True)
         )
@@ -61,7 +61,9 @@ def open_parquet(path: Path, recipe: TableRecipe) -> Source:
                 needed = [*schema.names, *(m for n, m in masks.items() if n in schema.names)]
                 for batch in reading.iter_batches(batch_size=max_rows, columns=needed):
                     values = [_unmasked(batch, f.name, masks) for f in schema]
-                    arrays = [_plain_values(v, f.type) for v, f in zip(values, schema, strict=True)]
+                    arrays = [
+                        _plain_values(path, f.name, v, f.type) for v, f in zip(values, schema, strict=True)
+                    ]
                     changes = {f.name: _rounded(v, a) for f, v, a in zip(schema, values, arrays, strict=True)}
                     told = with_changes(schema, {name: found for name, found in changes.items() if found})
                     yield from rebatch(pa.record_batch(arrays, schema=told), max_rows)
@@ -90,9 +92,9 @@ def _listed(recipe: TableRecipe, name: str) -> bool:
     return any(name in (entry.source, own) for own, entry in recipe.columns)
 
 
-def _plain_type(path: Path, field: pa.Field) -> pa.DataType:
-    """The type that is read: dictionaries opened, dates as timestamps, decimals as doubles, texts in lists
-    as one JSON text.
+def _plain_type(path: Path, field: pa.Field, recipe: TableRecipe) -> pa.DataType:
+    """The type that is read: dictionaries opened, dates as timestamps, decimals with a fraction as doubles,
+    whole ones as integers (or texts, if the recipe says so), texts in lists as one JSON text.
     """
     kind = field.type
     if pa.types.is_dictionary(kind):
@@ -100,7 +102,10 @@ def _plain_type(path: Path, field: pa.Field) -> pa.DataType:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return pa.timestamp("us")
     if pa.types.is_decimal(kind):
-        return pa.int64() if kind.scale == 0 and kind.precision <= 18 else pa.float64()
+        if kind.scale != 0:
+            return pa.float64()
+        entry = entry_for(recipe, field.name)
+        return pa.string() if entry is not None and entry[1].type == "string" else pa.int64()
     if pa.types.is_time(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_float16(kind):
@@ -132,7 +137,7 @@ def _list_type(path: Path, name: str, kind: Any) -> pa.DataType:
     return pa.list_(item, kind.list_size) if pa.types.is_fixed_size_list(kind) else pa.list_(item)
 
 
-def _plain_values(values: pa.Array, kind: pa.DataType) -> pa.Array:
+def _plain_values(path: Path, name: str, values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if values.type == kind:
@@ -141,7 +146,18 @@ def _plain_values(values: pa.Array, kind: pa.DataType) -> pa.Array:
         return pa.array([None if v is None else json.dumps(v) for v in values.to_pylist()], pa.string())
     if pa.types.is_timestamp(values.type):
         return pc.cast(values, kind, safe=False)
-    return pc.cast(values, kind)
+    try:
+        return pc.cast(values, kind)
+    except pa.ArrowInvalid as error:
+        if not pa.types.is_decimal(values.type) or not pa.types.is_integer(kind):
+            raise
+        token = next(str(v) for v in values.to_pylist() if v is not None and not -(2**63) <= v < 2**63)
+        raise fault(
+            path,
+            f"column {name}: {token} is beyond 64 bits",
+            hint=f'type = "string" for column {name} in release.toml keeps every digit',
+            token=token,
+        ) from error
 
 
 def _rounded(values: pa.Array, plain: pa.Array) -> tuple[str, int] | None:

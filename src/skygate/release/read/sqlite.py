@@ -11,9 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from skygate.domain.catalog import Column, Datatype
+from skygate.release.read.bytes_text import decoded
 from skygate.release.read.compression import seekable
 from skygate.release.read.source import Source, fault, is_wanted, unique_names, unreadable
 from skygate.release.recipe import TableRecipe
+from skygate.release.unfinished import refuse_unfinished
 
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _EXACT = 2**53
@@ -21,6 +23,7 @@ _EXACT = 2**53
 
 def open_sqlite(path: Path, recipe: TableRecipe) -> Source:
     """A table of a SQLite file (the only one where `inside` is not given); raises `BadRelease`."""
+    refuse_unfinished(path)
     plain, free = seekable(path)
     try:
         with closing(_connect(plain)) as connection:
@@ -60,10 +63,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _text(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    return decoded(data)
 
 
 def _query(path: Path, connection: sqlite3.Connection, inside: str | None) -> str:

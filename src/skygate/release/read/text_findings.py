@@ -14,6 +14,8 @@ from skygate.release.read.lines import HEAD_BYTES, Head, decode, physical_lines
 from skygate.release.read.rows_of_bytes import Seen
 from skygate.release.read.text_values import Guess
 
+NOT_UTF8 = "not_utf8"
+
 
 def of_lines(path: Path, mark: str | None, seen: Seen) -> Iterator[Finding]:
     """Comment lines below the header and values that hold line breaks, counted."""
@@ -73,7 +75,7 @@ def of_encoding(path: Path, encoding: str) -> Iterator[Finding]:
     if encoding != "utf8":
         yield Finding(
             "warning",
-            "not_utf8",
+            NOT_UTF8,
             f"{path.name} is not UTF-8: values that are not are read as Windows-1252 (Latin-1)",
             "look at the texts; save the file as UTF-8 if they are of another encoding",
         )

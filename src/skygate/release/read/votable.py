@@ -19,7 +19,7 @@ from skygate.release.read.numeric import cannot_hold
 from skygate.release.read.source import Source, fault, is_wanted, unique_names
 from skygate.release.read.votable_binary import Base64File, binary_rows
 from skygate.release.read.votable_fields import Field, field_of, texts_to_array
-from skygate.release.read.votable_header import Head, read_head
+from skygate.release.read.votable_header import Head, cut_off, read_head
 from skygate.release.recipe import TableRecipe
 
 
@@ -34,6 +34,7 @@ def open_votable(path: Path, recipe: TableRecipe) -> Source:
         fields = _fields(path, head, recipe)
         given = [(e.get("name") or e.get("ID") or "").strip() for e in head.table.findall("FIELD")]
         findings += repeated_names(path, given, unique_names(given))
+        findings += cut_off(path, plain)
         metadata = _metadata(head, [f for f in fields if f is not None])
         if head.serialisation == "FITS":
             source = _fits_rows(path, plain, head, recipe, metadata, free)
@@ -178,6 +179,8 @@ def _texts(path: Path, plain: Path, index: int, width: int) -> Iterator[list[str
             resolve_entities=False,
             no_network=True,
             load_dtd=False,
+            remove_comments=True,
+            remove_pis=True,
             huge_tree=True,
         )
         for event, element in events:

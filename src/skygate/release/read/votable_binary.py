@@ -161,7 +161,8 @@ def _varying(
                     bits = fields[number].datatype == "bit"
                     length = (elements + 7) // 8 if bits else elements * size
                 piece = source.take(length)
-                cells[number].append(None if mask >> (top - number) & 1 else piece)
+                null = flags and mask >> (top - number) & 1
+                cells[number].append(None if null else piece)
         yield [bytes_to_array(f, c) for f, c in zip(fields, cells, strict=True)]
 
 

@@ -49,6 +49,15 @@ class Field:
         return self.datatype in ("char", "unicodeChar")
 
     @property
+    def null_number(self) -> float | int | None:
+        """The FIELD's null value as a number (None where it has none, or one that is no number)."""
+        try:
+            text = (self.null or "").strip()
+            return int(text, 0) if self.column.datatype.is_integer else float(text)
+        except ValueError:
+            return None
+
+    @property
     def is_text_array(self) -> bool:
         """Whether a value is several texts (arraysize such as 8x3)."""
         return self.is_text and "x" in (self.arraysize or "")
@@ -115,8 +124,22 @@ def texts_to_array(field: Field, texts: Sequence[str | None]) -> pa.Array:
     plain = pc.if_else(pc.is_in(plain, value_set=pa.array(missing)), pa.scalar(None, pa.string()), plain)
     if not field.column.datatype.is_real:
         plain = pc.replace_substring_regex(plain, r"^\+", "")
-        return pc.cast(pc.cast(plain, pa.int64()), field.type)
-    return nan_to_null(pc.cast(pc.cast(plain, pa.float64()), field.type, safe=False))
+        return _without_null(field, pc.cast(pc.cast(plain, pa.int64()), field.type))
+    values = pc.cast(pc.cast(plain, pa.float64()), field.type, safe=False)
+    return nan_to_null(_without_null(field, values))
+
+
+def _without_null(field: Field, values: pa.Array) -> pa.Array:
+    """The values, null where they are the FIELD's null value, however that is spelt."""
+    number = field.null_number
+    if number is None:
+        return values
+    try:
+        null = pa.scalar(number, pa.float64() if field.column.datatype.is_real else pa.int64())
+        hit = pc.equal(values, pc.cast(null, field.type, safe=not field.column.datatype.is_real))
+    except (pa.ArrowInvalid, OverflowError):
+        return values  # a value that the column cannot hold
+    return pc.if_else(hit, pa.scalar(None, field.type), values)
 
 
 def nan_to_null(values: pa.Array) -> pa.Array:
@@ -150,9 +173,10 @@ def _text_lists(field: Field, texts: Sequence[str | None]) -> pa.Array:
             letters = list("".join(words)) if field.datatype == "bit" else words
             rows.append([_boolean(w) for w in letters])
         elif whole:
-            rows.append([None if w == field.null else int(w, 0) if "x" in w else int(w) for w in words])
+            whole_numbers = [int(w, 0) if "x" in w else int(w) for w in words]
+            rows.append([None if n == field.null_number else n for n in whole_numbers])
         else:
-            rows.append([float(w) for w in words])
+            rows.append([None if float(w) == field.null_number else float(w) for w in words])
         if field.length is not None and len(rows[-1] or ()) != field.length:
             raise ValueError(f"{len(rows[-1] or ())} values where arraysize is {field.arraysize}")
     return pa.array(rows, field.type)
@@ -177,7 +201,7 @@ def bytes_to_array(field: Field, cells: Sequence[bytes | None]) -> pa.Array:
             rows.append([_boolean(chr(b)) if b else None for b in cell])
         else:
             values = np.frombuffer(cell, code).tolist()
-            null = int(field.null) if field.null and kind.is_integer else None
+            null = np.dtype(code).type(field.null_number) if field.null_number is not None else None
             rows.append([None if null is not None and v == null else v for v in values])
     return pa.array(rows, field.type)
 
@@ -194,8 +218,9 @@ def scalars(field: Field, values: np.ndarray[Any, Any], mask: np.ndarray[Any, An
         if not (true | false | np.isin(letters, list(b"?\0 "))).all():
             raise ValueError(f"column {field.name}: a value is neither true nor false")
         return pa.array(true, mask=mask | ~(true | false))
-    if kind.is_integer and field.null:
-        mask = mask | (values == int(field.null, 0))
+    null = field.null_number
+    if null is not None:
+        mask = mask | (values == (null if kind.is_integer else values.dtype.type(null)))
     native = values.astype(values.dtype.newbyteorder("="))
     return pa.array(native, mask=mask if mask.any() else None, from_pandas=kind.is_real)
 

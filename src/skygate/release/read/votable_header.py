@@ -5,7 +5,8 @@ expat reads as far as the data and no farther; entities are refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,15 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from skygate.errors import BadRelease
+from skygate.release.findings import Finding
 from skygate.release.read.source import fault
 
 _SERIALISATIONS = ("TABLEDATA", "BINARY", "BINARY2", "FITS", "PARQUET")
+_STATUS = re.compile(
+    rb"""<(?:[\w.-]+:)?INFO\b(?=[^>]*\bname\s*=\s*["']QUERY_STATUS["'])[^>]*\bvalue\s*=\s*["'](\w+)["']"""
+)
+_CHUNK = 4 << 20
+_LONGEST_INFO = 4096
 _ROWS = frozenset({"TR", "TD", "STREAM"})
 
 
@@ -136,6 +143,27 @@ def read_head(path: Path, plain: Path, inside: str | None) -> Head:
     assert found is not None
     index = next(n for n, t in enumerate(parser.tables) if t is found)
     return Head(found, index, parser.serialisation, parser.offset, parser.stream, parser.frames, parser.infos)
+
+
+def cut_off(path: Path, plain: Path) -> Iterator[Finding]:
+    """An error where the file says of itself that it is not whole (DALI 1.1, section 4.4.1)."""
+    said = ""
+    with plain.open("rb") as file:
+        before = b""
+        while chunk := file.read(_CHUNK):
+            data = before + chunk
+            if b"QUERY_STATUS" in data:
+                for found in _STATUS.finditer(data):
+                    said = found[1].decode().upper()
+            before = data[-_LONGEST_INFO:]
+    what = {"OVERFLOW": "a service cut it off at its limit of rows", "ERROR": "the service failed on the way"}
+    if said in what:
+        yield Finding(
+            "error",
+            "not_whole",
+            f"{path.name} says that it is not whole: QUERY_STATUS is {said} ({what[said]})",
+            "fetch it again with a higher MAXREC, or in pieces",
+        )
 
 
 def _refuse(path: Path, parser: _Parser, inside: str | None) -> None:

@@ -81,6 +81,57 @@ def test_a_deep_stack_around_us_is_no_fault(world, query) -> None:
     assert found
 
 
+HEAVY = [
+    "SELECT id FROM stars WHERE " + " OR ".join(f"id = {i}" for i in range(27_000)),
+    "SELECT COALESCE(" + "x, " * 40_000 + "x) FROM stars",
+    "SELECT CASE " + "WHEN x > 1 THEN 1 " * 14_000 + "END FROM stars",
+    "SELECT " + "s.*, " * 20_000 + "s.id FROM stars AS s",
+    "WITH a0 AS (SELECT * FROM stars), "
+    + ", ".join(f"a{i} AS (SELECT * FROM a{i - 1})" for i in range(1, 3000))
+    + " SELECT * FROM a2999",
+]
+
+
+@pytest.mark.parametrize("query", HEAVY, ids=range(len(HEAVY)))
+def test_what_takes_long_to_understand_is_refused_before(world, query) -> None:
+    started = time.perf_counter()
+    with pytest.raises(BadQuery, match=r"20,000|100 tables|5000 columns"):
+        world.compile(query)
+    assert time.perf_counter() - started < 5
+
+
+def doubled(times: int, text: str = "x") -> str:
+    """A text that each WITH doubles."""
+    tables = [f"c0 AS (SELECT TOP 1 '{text}' AS s FROM stars)"]
+    tables += [f"c{i + 1} AS (SELECT s || s AS s FROM c{i})" for i in range(times)]
+    return f"WITH {', '.join(tables)} SELECT s FROM c{times}"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        doubled(12),
+        doubled(8, "x" * 1000),
+        "SELECT s||s||s||s||s AS s FROM (" * 6 + "SELECT name AS s FROM stars" + ") AS q" * 6,
+    ],
+    ids=range(3),
+)
+def test_texts_that_might_grow_without_end_are_refused(world, query) -> None:
+    with pytest.raises(BadQuery, match="250,000 characters") as caught:
+        world.compile(query)
+    assert caught.value.where is not None
+
+
+def test_texts_may_grow_somewhat(world) -> None:
+    assert world.rows(doubled(8)) == [("x" * 256,)]
+
+
+def test_a_message_does_not_repeat_a_page(world) -> None:
+    with pytest.raises(BadQuery) as caught:
+        world.compile("SELECT " + "x" * 200_000 + " FROM stars")
+    assert len(str(caught.value)) < 1500
+
+
 def test_long_texts_are_refused_by_length(world) -> None:
     with pytest.raises(BadQuery, match="1,000,000"):
         world.compile("SELECT id FROM stars WHERE name = '" + "a" * 1_000_001 + "'")

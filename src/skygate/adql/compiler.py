@@ -13,6 +13,7 @@ from sqlglot import exp
 from skygate.adql.check import check
 from skygate.adql.dialect import parse
 from skygate.adql.geometry import lower_geometry
+from skygate.adql.growth import check_growth
 from skygate.adql.lower import lower
 from skygate.adql.render import render
 from skygate.adql.resolve import resolve
@@ -52,6 +53,7 @@ def compile_anew(text: str, catalog: Catalog, *, dialect: str = "duckdb") -> Pla
     """The same without the memory of earlier queries."""
     try:
         tree = check(parse(text), text)
+        check_growth(tree, text)
         columns = resolve(tree, text, catalog)
         tree = lower(_with_cells(tree, text))
         return render(tree, columns, dialect=dialect)

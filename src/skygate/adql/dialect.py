@@ -20,6 +20,7 @@ from skygate.errors import BadQuery
 
 MAX_COUNT = 2**63 - 1
 MAX_OPERATIONS = 50
+MAX_TABLES = 100
 SET_OPERATORS: dict[str, type[exp.SetOperation]] = {
     "UNION": exp.Union,
     "EXCEPT": exp.Except,
@@ -65,6 +66,8 @@ class Parser(FromClause):
             self.fail("recursive WITH is not part of ADQL")
         ctes = [self._with_query()]
         while self.take(","):
+            if len(ctes) == MAX_TABLES:
+                self.fail(f"more than {MAX_TABLES} tables in one WITH")
             ctes.append(self._with_query())
         if self.key in STATEMENTS:
             self.fail(f"{self.key} is not part of ADQL: it {STATEMENTS[self.key]}")

@@ -172,8 +172,8 @@ class Resolver:
                 found.append((item.args["alias"], item.this))
             else:
                 found.append((None, item))
-        if len(found) > MAX_COLUMNS:
-            self.names.fail(f"more than {MAX_COLUMNS} columns are selected", node)
+            if len(found) > MAX_COLUMNS:
+                self.names.fail(f"more than {MAX_COLUMNS} columns are selected", node)
         return found
 
     def _qualified_star(self, item: exp.Column, scope: Scope) -> list[exp.Column]:

@@ -18,6 +18,7 @@ from skygate.adql.words import RESERVED
 from skygate.domain.catalog import CELL_COLUMN, Catalog, Column, Table
 from skygate.errors import BadQuery
 
+_LONGEST_MESSAGE = 1_000
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -142,7 +143,8 @@ class Names:
         """Refuse the query at a node."""
         span = node.meta.get("at")
         where = place(self.text, *span) if span else None
-        raise BadQuery(message, hint=hint, where=where, suggestions=suggestions)
+        said = message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
+        raise BadQuery(said, hint=hint, where=where, suggestions=suggestions)
 
     def free_alias(self, wanted: str) -> str:
         """An alias that no other relation of the whole query has, whatever the case."""

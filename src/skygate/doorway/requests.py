@@ -29,6 +29,8 @@ SOFTWARE = f"Skygate/{__version__}"
 IS_HEAD = "skygate.head"
 
 _GONE = 499
+_REFUSED = "LocalProtocolError"
+"""What the server's HTTP library raises for an answer to a request that it has refused itself."""
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -64,7 +66,7 @@ class Requests:
         began = time.perf_counter()
         token = logs.REQUEST_ID.set(logs.request_id(Headers(scope=scope).get("x-request-id")))
         told: dict[str, Any] = {}
-        seen: dict[str, Any] = {"status": None, "bytes": 0, "ended": False}
+        seen: dict[str, Any] = {"status": None, "bytes": 0, "ended": False, "refused": False}
         inner = {**scope, stream.TOLD: told}
         headers = self._headers(scope)
 
@@ -75,7 +77,15 @@ class Requests:
             elif message["type"] == "http.response.body":
                 seen["bytes"] += len(message.get("body", b""))
                 seen["ended"] = not message.get("more_body", False)
-            await send(message)
+            if seen["refused"]:
+                return
+            try:
+                await send(message)
+            except Exception as fault:
+                if type(fault).__name__ != _REFUSED:
+                    raise
+                # the rest of the request was no HTTP, and the server has answered that itself
+                seen["refused"] = True
 
         try:
             if scope["method"] == "OPTIONS":
@@ -97,14 +107,15 @@ class Requests:
         return out
 
     def _say(self, scope: Scope, seen: dict[str, Any], told: dict[str, Any], seconds: float) -> None:
-        cut = not seen["ended"]
+        cut = not seen["ended"] or seen["refused"]
+        status = 400 if seen["refused"] else seen["status"] or _GONE
         logs.event(
             log,
-            f"{scope['method']} {scope['path']} {seen['status'] or _GONE}" + (" cut off" if cut else ""),
+            f"{scope['method']} {scope['path']} {status}" + (" cut off" if cut else ""),
             level=logging.DEBUG if str(scope["path"]).startswith("/health") else logging.INFO,
             method=scope["method"],
             path=scope["path"],
-            status=seen["status"] or _GONE,
+            status=status,
             seconds=round(seconds, 4),
             bytes=seen["bytes"],
             cut=cut or None,

@@ -15,14 +15,14 @@ from typing import Protocol
 from weakref import WeakSet
 
 import pyarrow as pa
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from skygate import wire
 from skygate.domain.account import Principal
 from skygate.domain.catalog import Catalog, Column, Table
 from skygate.domain.query import Limits, Outcome, Plan, Query
 from skygate.domain.sky import Circle
-from skygate.errors import BadParameter, BadQuery, HouseError, SkygateError, Where
+from skygate.errors import BadParameter, BadQuery, Busy, HouseError, SkygateError, Where
 from skygate.ports import Engine, Rows
 from skygate.services import questions
 from skygate.services.places import Places
@@ -33,6 +33,9 @@ log = logging.getLogger("skygate.query")
 
 _LOGGED_CHARACTERS = 2048
 _KEPT_SAMPLES = 256
+_COMPILING = 2
+"""Queries that are understood at once: it is work of the interpreter, and others want to be answered."""
+_WAITING_TEXTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class QueriesService:
         self._places = places
         self._bounds = bounds
         self._compile = compiler
+        self._compiling = CapacityLimiter(_COMPILING)
         self._samples: OrderedDict[tuple[str, str, int], pa.Table] = OrderedDict()
         self._samples_guard = threading.Lock()
         self._spools: WeakSet[Spool] = WeakSet()
@@ -218,8 +222,10 @@ class QueriesService:
         return text
 
     async def _plan(self, text: str, snapshot: Snapshot) -> Plan:
+        if self._compiling.statistics().tasks_waiting >= _WAITING_TEXTS:
+            raise Busy("too many queries wait to be understood", hint="try again", retry_after_s=2)
         try:
-            return await to_thread.run_sync(self._compiled, text, snapshot.catalog)
+            return await to_thread.run_sync(self._compiled, text, snapshot.catalog, limiter=self._compiling)
         except RecursionError:
             raise BadQuery("the query is nested too deeply", hint="split it with WITH") from None
 

@@ -56,6 +56,14 @@ def test_a_thousand_hostile_requests(service):
     unharmed(service)
 
 
+@pytest.mark.parametrize("path", ["/query/download", "/releases/mini", "/tap/sync", "/api/query"])
+def test_a_body_that_stops_being_http_is_no_fault_of_ours(service, path):
+    head = f"PUT {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    for body in (b"ZZ\r\nfoo", b"5\r\nquery\r\nZZ\r\n"):
+        assert sent(service, head + body).startswith(b"HTTP/1.1 4")
+    unharmed(service)
+
+
 @pytest.mark.soak
 def test_ten_thousand_hostile_requests(service):
     @settings(FUZZ, max_examples=10_000)

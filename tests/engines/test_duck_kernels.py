@@ -1,8 +1,12 @@
 """Our vectorised functions, called by DuckDB."""
 
 import math
+import threading
+import time
+from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from tests.engines.conftest import PLENTY
 
@@ -10,7 +14,7 @@ from skygate.adql.kernels import KERNELS, Kernel
 from skygate.domain.catalog import Column, Datatype
 from skygate.domain.query import Plan
 from skygate.engines.duck import DuckEngine
-from skygate.errors import HouseError
+from skygate.errors import Cancelled, HouseError, TooCostly
 from skygate.sky.cells import cell_of
 
 REAL = (Column("x", Datatype.DOUBLE),)
@@ -55,3 +59,44 @@ def test_a_kernel_that_fails_is_our_fault_and_says_nothing_of_itself(releases):
         assert "secret" not in str(caught.value)
     finally:
         engine.close()
+
+
+@pytest.fixture
+def slow(releases):
+    """An engine whose kernel takes a millisecond for each row."""
+
+    def doubled(values):
+        time.sleep(len(values) / 1000)
+        return pc.multiply(values, 2.0)
+
+    kernels = (Kernel("sg_slow", (pa.float64(),), pa.float64(), doubled),)
+    engine = DuckEngine(releases, memory_bytes=64 << 20, threads=1, kernels=kernels)
+    yield engine
+    engine.close()
+
+
+def slow_run(engine, rows, seconds):
+    text = f"SELECT sg_slow(r.range::DOUBLE) AS x FROM range({rows}) AS r"
+    return engine.run(Plan("duckdb", (text,), REAL), replace(PLENTY, seconds=seconds), {})
+
+
+def test_a_kernel_goes_in_steps_and_loses_no_row(slow):
+    got = pa.Table.from_batches(slow_run(slow, 700, 60))["x"].to_pylist()
+    assert got == [2.0 * n for n in range(700)]
+
+
+def test_a_slow_kernel_keeps_the_limit_of_time(slow):
+    began = time.monotonic()
+    with pytest.raises(TooCostly, match=r"0\.5 s"):
+        list(slow_run(slow, 100_000, 0.5))
+    assert time.monotonic() - began < 1.5
+    assert not slow._runs
+
+
+def test_a_slow_kernel_is_cancelled_within_a_second(slow):
+    run = slow_run(slow, 100_000, 60)
+    threading.Timer(0.4, run.cancel).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        list(run)
+    assert time.monotonic() - began < 1.4

@@ -24,7 +24,7 @@ from skygate.domain.catalog import CELL_COLUMN, Column, Part
 from skygate.domain.query import Limits, Outcome, Plan, Source
 from skygate.engines import duck_faults, duck_gate
 from skygate.engines.conform import conform
-from skygate.engines.duck_database import open_database, quoted
+from skygate.engines.duck_database import STOPPED, open_database, quoted
 from skygate.engines.duck_files import Lease, PartFiles
 from skygate.engines.duck_spill import Spill
 from skygate.engines.duck_watch import Watch, Watched
@@ -68,6 +68,7 @@ class DuckEngine:
             memory_bytes=memory_bytes,
             threads=threads,
             kernels=kernels,
+            stopped=self._all_due,
         )
         self._database = self._open()
         self._functions = duck_gate.safe_functions(self._database) | {k.name.lower() for k in kernels}
@@ -145,6 +146,12 @@ class DuckEngine:
         with self._guard:
             self._runs.discard(run)
 
+    def _all_due(self) -> bool:
+        """Whether nothing runs that may still run: a kernel cannot know whose rows it is given."""
+        clock = time.monotonic()
+        with self._guard:
+            return bool(self._runs) and all(run.is_due(clock) for run in self._runs)
+
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._guard:
             if self._closed:
@@ -220,6 +227,10 @@ class DuckRun:
         if waiting:
             self._engine.hurry(self._watched)
 
+    def is_due(self, clock: float) -> bool:
+        """Whether it was cancelled, or has run as long as it may."""
+        return self._cancelled or self._watched.due <= clock
+
     def close(self) -> None:
         """Stop if it has not ended, and free what it holds."""
         self.cancel()
@@ -246,7 +257,7 @@ class DuckRun:
         self._engine.renew(fault)
         if self._cancelled:
             return Cancelled("the query was cancelled")
-        if duck_faults.is_interrupt(fault):
+        if duck_faults.is_interrupt(fault) or STOPPED in str(fault):
             return TooCostly(
                 f"the query ran longer than the limit of {self._limits.seconds:g} s",
                 hint="ask for less: fewer rows, a smaller part of the sky, a condition on the position",

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from astropy.io import fits
 
 from skygate.errors import BadRelease
@@ -221,3 +222,12 @@ def test_what_hdf5_says_of_numbers_and_is_not_followed_is_told(tmp_path: Path) -
     reader = opened(path)
     assert sorted(codes(reader)) == ["attributes_not_followed", "labels_left_out"]
     assert values(reader) == {"kind": [0, 1], "x": [10, -1]}
+
+
+def test_zstd_in_frames(tmp_path: Path) -> None:
+    """As parallel compressors write it: several frames, with others between them that hold no data."""
+    squeeze = zstandard.ZstdCompressor().compress
+    nothing = struct.pack("<II", 0x184D2A50, 5) + b"hello"
+    path = tmp_path / "t.csv.zst"
+    path.write_bytes(nothing + squeeze(b"a,b\n1,2\n") + nothing + squeeze(b"3,4\n" * 1000) + nothing)
+    assert values(opened(path)) == {"a": [1] + [3] * 1000, "b": [2] + [4] * 1000}

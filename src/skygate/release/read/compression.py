@@ -21,6 +21,8 @@ from skygate.errors import BadRelease
 from skygate.release.read.source import fault, unreadable
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPED = b"\x2a\x4d\x18"
+"""Behind a byte of 0x50 to 0x5f: a frame that is no data (RFC 8878, section 3.1.2), as pzstd writes first."""
 _CHUNK = 4 << 20
 BROKEN = (EOFError, OSError, zlib.error, pa.ArrowException)
 """What libraries raise for damaged compressed files."""
@@ -35,7 +37,8 @@ def compression_of(path: Path) -> str | None:
         raise fault(path, f"cannot be opened: {error.strerror or error}") from error
     if first.startswith(_GZIP):
         return "gzip"
-    return "zstd" if first == _ZSTD else None
+    skipped = first[1:] == _ZSTD_SKIPPED and first[0] & 0xF0 == 0x50
+    return "zstd" if first == _ZSTD or skipped else None
 
 
 def plain_name(path: Path) -> str:

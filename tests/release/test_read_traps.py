@@ -119,7 +119,7 @@ def test_whole_scales_keep_integers_exact(tmp_path: Path) -> None:
     assert found["j"] == [float(v % 9 * 2) + 0.5 for v in stored]
     hdu.header["TZERO1"] = 2**63 - 1000
     hdu.writeto(path, overwrite=True)
-    with pytest.raises(BadRelease, match="beyond 64 bits"):
+    with pytest.raises(BadRelease, match="beyond the 64-bit integers"):
         values(opened(path))
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from skygate.domain.catalog import Column, Datatype
 from skygate.release.compute import pc
+from skygate.release.read.fits_values import number_of, scaled_integers, whole_scaling
 from skygate.release.read.numeric import text_array
 from skygate.release.read.source import Source, fault, is_wanted, text_of, unique_names
 from skygate.release.read.text_values import CONVERTERS, Kind
@@ -37,7 +38,14 @@ class _Field:
     @property
     def final(self) -> Kind:
         """The kind after scaling."""
-        return Kind.REAL if self.scale != 1.0 or self.zero != 0.0 else self.kind
+        if not self.is_scaled or (self.kind is Kind.INTEGER and whole_scaling(self.scale, self.zero)):
+            return self.kind
+        return Kind.REAL
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether numbers are multiplied or moved."""
+        return self.kind is not Kind.TEXT and (self.scale != 1 or self.zero != 0)
 
 
 def ascii_table(
@@ -93,8 +101,8 @@ def _field(path: Path, number: int, name: str, header: Any) -> _Field:
         int(header[f"TBCOL{number}"]) - 1,
         int(match[2]),
         _KINDS[match[1]],
-        float(header.get(f"TSCAL{number}", 1.0)),
-        float(header.get(f"TZERO{number}", 0.0)),
+        number_of(header.get(f"TSCAL{number}", 1)),
+        number_of(header.get(f"TZERO{number}", 0)),
         None if null is None else str(null).strip(),
     )
 
@@ -103,11 +111,19 @@ def _values(path: Path, field: _Field, grid: np.ndarray[Any, Any], first: int) -
     piece = np.ascontiguousarray(grid[:, field.start : field.start + field.width])
     texts = text_array(piece.reshape(-1).view(f"S{field.width}"))
     if field.null is not None:
-        texts = pc.if_else(pc.equal(texts, field.null), pa.scalar(None, pa.string()), texts)
+        # A text such as -9 is also a number: the null goes before they are converted.
+        is_null = pc.equal(pc.utf8_trim_whitespace(texts), field.null)
+        texts = pc.if_else(is_null, pa.scalar(None, pa.string()), texts)
     try:
         values = CONVERTERS[field.kind](texts, ("",))
-    except pa.ArrowInvalid as error:
+        return _scaled(field, values) if field.is_scaled else values
+    except (pa.ArrowInvalid, ValueError) as error:
         raise fault(path, f"column {field.name}, after row {first}: {error}") from error
-    if field.final is not field.kind or field.scale != 1.0 or field.zero != 0.0:
-        values = pc.add(pc.multiply(pc.cast(values, pa.float64()), field.scale), field.zero)
-    return values
+
+
+def _scaled(field: _Field, values: pa.Array) -> pa.Array:
+    if field.final is Kind.REAL:
+        return pc.add(pc.multiply(pc.cast(values, pa.float64()), field.scale), field.zero)
+    whole = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+    scaled = scaled_integers(field.name, whole, int(field.scale), int(field.zero))
+    return pa.array(scaled, mask=pc.is_null(values).to_numpy(zero_copy_only=False))

@@ -18,6 +18,7 @@ from skygate.release.read.numeric import text_array
 
 _CODES = {"L": "S1", "B": ">u1", "I": ">i2", "J": ">i4", "K": ">i8", "A": "S1", "E": ">f4", "D": ">f8"}
 _UNSIGNED = {("I", 2**15): np.uint16, ("J", 2**31): np.uint32, ("K", 2**63): np.uint64, ("B", -128): np.int8}
+_LONG = np.iinfo(np.int64)
 _FORM = re.compile(r"^\s*(\d*)\s*([LXBIJKAEDCMPQ])\s*([LXBIJKAEDCM]?)")
 
 
@@ -38,7 +39,8 @@ class Cell:
     heap: str | None
     shape: tuple[int, ...]
     scale: float
-    zero: float | int
+    zero: float
+    """Both are of type int where they are whole numbers."""
     null: int | None
 
 
@@ -61,12 +63,43 @@ def cell_of(name: str, number: int, offset: int, header: Any) -> Cell:
     shape = tuple(int(d) for d in reversed(dims))
     if heap is not None or not shape or math.prod(shape) > repeat:
         shape = () if repeat == 1 or code == "A" or heap else (repeat,)
-    scale, zero = float(header.get(f"TSCAL{number}", 1.0)), header.get(f"TZERO{number}", 0)
+    scale, zero = number_of(header.get(f"TSCAL{number}", 1)), number_of(header.get(f"TZERO{number}", 0))
     null = header.get(f"TNULL{number}")
     whole = code in "BIJK" and isinstance(null, int)
     return Cell(
         name, number, offset, width, form, code, repeat, heap, shape, scale, zero, null if whole else None
     )
+
+
+def number_of(value: Any) -> float:
+    """TSCAL or TZERO: an int where it is whole, however it is written; raises ValueError or TypeError."""
+    if isinstance(value, int):
+        return value
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+def whole_scaling(scale: float, zero: float) -> bool:
+    """Whether scaled integers are integers."""
+    return all(isinstance(n, int) and abs(n) <= 2**63 for n in (scale, zero))
+
+
+def scaled_integers(
+    name: str, values: np.ndarray[Any, Any], scale: int, zero: int
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Integers, scaled exactly; raises ValueError where one is beyond 64 bits."""
+    if not len(values):
+        return values.astype(np.int64)
+    ends = [int(end) * scale + zero for end in (values.min(), values.max())]
+    if min(ends) < _LONG.min or max(ends) > _LONG.max:
+        odd = min(ends) if min(ends) < _LONG.min else max(ends)
+        raise ValueError(
+            f"column {name}: {odd} (TSCAL and TZERO applied) is beyond the 64-bit integers; "
+            "write the column as TFORM D, or leave it out with drop = true"
+        )
+    # Steps between may leave 64 bits, which wraps around and comes back: the ends are within them.
+    wrapped = values.astype(np.int64).view(np.uint64) * np.uint64(scale % 2**64) + np.uint64(zero % 2**64)
+    return wrapped.view(np.int64)
 
 
 def field_type(cell: Cell) -> pa.DataType:
@@ -91,38 +124,22 @@ def _item_type(cell: Cell) -> pa.DataType:
     if unsigned is not None:
         return pa.from_numpy_dtype(unsigned)
     if _scaled(cell):
-        return pa.float64() if _whole_scale(cell) is None else pa.int64()
+        return pa.int64() if _whole(cell) else pa.float64()
     return pa.from_numpy_dtype(np.dtype(_CODES[cell.code]).newbyteorder("="))
 
 
 def _scaled(cell: Cell) -> bool:
-    return cell.code not in "LXA" and (cell.scale != 1.0 or cell.zero != 0)
+    return cell.code not in "LXA" and (cell.scale != 1 or cell.zero != 0)
 
 
-def _whole_scale(cell: Cell) -> tuple[int, int] | None:
-    """(scale, zero) where both are whole numbers of 64 bits, so that integers stay integers."""
-    if cell.code not in "BIJK" or not cell.scale.is_integer() or not float(cell.zero).is_integer():
-        return None
-    scale, zero = int(cell.scale), int(cell.zero)
-    return (scale, zero) if max(abs(scale), abs(zero)) < 2**63 else None
-
-
-def _scaled_whole(cell: Cell, values: np.ndarray[Any, Any], mask: np.ndarray[Any, Any] | None) -> Any:
-    """Integers times a whole scale plus a whole zero, exactly; raises ValueError beyond 64 bits."""
-    scale, zero = _whole_scale(cell) or (1, 0)
-    native = values.astype(np.int64)
-    if mask is not None:
-        native[mask] = 0
-    ends = (int(native.min(initial=0)), int(native.max(initial=0)))
-    if any(not -(2**63) <= end * scale + zero < 2**63 for end in ends):
-        raise ValueError(f"column {cell.name}: with TSCAL and TZERO a value is beyond 64 bits")
-    return native * scale + zero
+def _whole(cell: Cell) -> bool:
+    return cell.code in "BIJK" and whole_scaling(cell.scale, cell.zero)
 
 
 def _unsigned(cell: Cell) -> np.dtype[Any] | None:
-    if cell.scale != 1.0 or cell.code not in "BIJK":
+    if cell.scale != 1 or not _whole(cell):
         return None
-    kind = _UNSIGNED.get((cell.code, int(cell.zero))) if float(cell.zero).is_integer() else None
+    kind = _UNSIGNED.get((cell.code, int(cell.zero)))
     return None if kind is None else np.dtype(kind)
 
 
@@ -167,8 +184,10 @@ def _items(cell: Cell, values: np.ndarray[Any, Any]) -> pa.Array:
         width = native.dtype.itemsize
         top = np.array(1, f"u{width}") << np.array(8 * width - 1, f"u{width}")
         native = (native.view(f"u{width}") ^ top).view(unsigned)
-    elif _scaled(cell) and _whole_scale(cell) is not None:
-        native = _scaled_whole(cell, native, mask)
+    elif _scaled(cell) and _whole(cell):
+        # What stands for null is not scaled: it may lie at the end of the type.
+        kept = native if mask is None else np.where(mask, 0, native)
+        native = scaled_integers(cell.name, kept, int(cell.scale), int(cell.zero))
     elif _scaled(cell):
         native = native.astype(np.float64) * cell.scale + float(cell.zero)
     if native.dtype.kind == "f":

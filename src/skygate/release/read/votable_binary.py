@@ -143,27 +143,30 @@ def _varying(
 ) -> Iterator[list[pa.Array]]:
     """Rows with variable arrays: cell by cell, each length a 32-bit number before its elements."""
     widths = [_width(f) for f in fields]
-    sizes = [np.dtype(ITEMS[f.datatype][0]).itemsize for f in fields]
     source = _Buffered(stream)
     while not source.at_end():
         cells: list[list[Any]] = [[] for _ in fields]
         for _ in range(max_rows):
             if source.at_end():
                 break
-            mask = int.from_bytes(source.take(flags), "big") if flags else 0
-            top = 8 * flags - 1
-            for number, (width, size) in enumerate(zip(widths, sizes, strict=True)):
-                length = width
-                if length is None:
-                    (elements,) = struct.unpack(">i", source.take(4))
-                    if elements < 0:
-                        raise ValueError(f"column {fields[number].name}: negative length")
-                    bits = fields[number].datatype == "bit"
-                    length = (elements + 7) // 8 if bits else elements * size
-                piece = source.take(length)
-                null = flags and mask >> (top - number) & 1
-                cells[number].append(None if null else piece)
+            # BINARY has no flags: none of its cells is null.
+            mask = int.from_bytes(source.take(flags), "big")
+            for number, (field, width) in enumerate(zip(fields, widths, strict=True)):
+                piece = source.take(width) if width is not None else _counted(source, field)
+                is_null = bool(flags) and bool(mask >> (8 * flags - 1 - number) & 1)
+                cells[number].append(None if is_null else piece)
         yield [bytes_to_array(f, c) for f, c in zip(fields, cells, strict=True)]
+
+
+def _counted(source: _Buffered, field: Field) -> bytes:
+    """A cell that says its length: the bytes of its elements (of bits: one byte each)."""
+    (elements,) = struct.unpack(">i", source.take(4))
+    if elements < 0:
+        raise ValueError(f"column {field.name}: negative length")
+    if field.datatype == "bit":
+        packed = np.frombuffer(source.take((elements + 7) // 8), np.uint8)
+        return np.unpackbits(packed)[:elements].tobytes()
+    return source.take(elements * np.dtype(ITEMS[field.datatype][0]).itemsize)
 
 
 class _Buffered:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -13,6 +15,7 @@ import pyarrow as pa
 
 from skygate.domain.catalog import Column, Datatype
 from skygate.release.compute import pc
+from skygate.release.read.bytes_text import decoded
 from skygate.release.read.numeric import empty_to_null
 from skygate.wire import fixed_length
 
@@ -44,23 +47,45 @@ class Field:
     type: pa.DataType
 
     @property
+    def null_number(self) -> float | None:
+        """The FIELD's null as a number of its datatype (None: it has none, or it is no number)."""
+        if self.null is None or not self.column.datatype.is_number:
+            return None
+        return _number(self.null.strip(), self.datatype)
+
+    @property
     def is_text(self) -> bool:
         """Whether values are character strings."""
         return self.datatype in ("char", "unicodeChar")
 
     @property
-    def null_number(self) -> float | int | None:
-        """The FIELD's null value as a number (None where it has none, or one that is no number)."""
-        try:
-            text = (self.null or "").strip()
-            return int(text, 0) if self.column.datatype.is_integer else float(text)
-        except ValueError:
-            return None
-
-    @property
     def is_text_array(self) -> bool:
         """Whether a value is several texts (arraysize such as 8x3)."""
         return self.is_text and "x" in (self.arraysize or "")
+
+
+@lru_cache(maxsize=1024)
+def _number(text: str, datatype: str) -> float | None:
+    kind = ITEMS[datatype][1]
+    if kind.is_integer:
+        for read in (int, lambda t: int(t, 0)):
+            with contextlib.suppress(ValueError):
+                return read(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if kind.is_integer:
+        return int(number) if number.is_integer() else None
+    return _rounded(number, datatype)
+
+
+def _rounded(number: float, datatype: str) -> float:
+    """A real as the datatype holds it (a double beyond single precision is infinite); integers stay."""
+    if isinstance(number, int):
+        return number
+    with np.errstate(over="ignore"):
+        return float(np.dtype(ITEMS[datatype][0]).type(number))
 
 
 def field_of(element: Element, name: str) -> Field:
@@ -111,10 +136,7 @@ def _code(kind: Datatype) -> str:
 def texts_to_array(field: Field, texts: Sequence[str | None]) -> pa.Array:
     """Cells of TABLEDATA; raises `pa.ArrowInvalid` or ValueError where a text is no value."""
     if field.is_text:
-        values = empty_to_null(pa.array(texts, pa.string()))
-        if field.null:
-            values = pc.if_else(pc.equal(values, field.null), pa.scalar(None, pa.string()), values)
-        return values
+        return _known(field, empty_to_null(pa.array(texts, pa.string())))
     if field.arraysize is not None:
         return _text_lists(field, texts)
     if field.column.datatype is Datatype.BOOLEAN:
@@ -124,22 +146,34 @@ def texts_to_array(field: Field, texts: Sequence[str | None]) -> pa.Array:
     plain = pc.if_else(pc.is_in(plain, value_set=pa.array(missing)), pa.scalar(None, pa.string()), plain)
     if not field.column.datatype.is_real:
         plain = pc.replace_substring_regex(plain, r"^\+", "")
-        return _without_null(field, pc.cast(pc.cast(plain, pa.int64()), field.type))
+        return declared_to_null(field, pc.cast(pc.cast(plain, pa.int64()), field.type))
     values = pc.cast(pc.cast(plain, pa.float64()), field.type, safe=False)
-    return nan_to_null(_without_null(field, values))
+    return declared_to_null(field, nan_to_null(values))
 
 
-def _without_null(field: Field, values: pa.Array) -> pa.Array:
-    """The values, null where they are the FIELD's null value, however that is spelt."""
-    number = field.null_number
-    if number is None:
+def _known(field: Field, texts: pa.Array) -> pa.Array:
+    """Texts, null where they are the FIELD's null."""
+    if not field.null:
+        return texts
+    return pc.if_else(pc.equal(texts, field.null), pa.scalar(None, pa.string()), texts)
+
+
+def declared_to_null(field: Field, values: pa.Array) -> pa.Array:
+    """Numbers, null where they equal the FIELD's null as numbers: -99.0 is -99."""
+    null = field.null_number
+    if null is None or not _fits(null, values.type):
         return values
-    try:
-        null = pa.scalar(number, pa.float64() if field.column.datatype.is_real else pa.int64())
-        hit = pc.equal(values, pc.cast(null, field.type, safe=not field.column.datatype.is_real))
-    except (pa.ArrowInvalid, OverflowError):
-        return values  # a value that the column cannot hold
-    return pc.if_else(hit, pa.scalar(None, field.type), values)
+    return pc.if_else(pc.equal(values, pa.scalar(null, values.type)), pa.scalar(None, values.type), values)
+
+
+def _fits(number: float, kind: pa.DataType) -> bool:
+    """Whether a number can be compared with values of an Arrow type."""
+    if pa.types.is_floating(kind):
+        return True
+    if not pa.types.is_integer(kind) or not isinstance(number, int):
+        return False
+    ends = np.iinfo(kind.to_pandas_dtype())
+    return ends.min <= number <= ends.max
 
 
 def nan_to_null(values: pa.Array) -> pa.Array:
@@ -162,7 +196,7 @@ def _boolean(text: str | None) -> bool | None:
 
 def _text_lists(field: Field, texts: Sequence[str | None]) -> pa.Array:
     rows: list[list[Any] | None] = []
-    whole = not field.column.datatype.is_real
+    whole, null = not field.column.datatype.is_real, field.null_number
     for text in texts:
         words = (text or "").split()
         if not words:
@@ -172,37 +206,44 @@ def _text_lists(field: Field, texts: Sequence[str | None]) -> pa.Array:
             # Bits may be written without blanks between them.
             letters = list("".join(words)) if field.datatype == "bit" else words
             rows.append([_boolean(w) for w in letters])
-        elif whole:
-            whole_numbers = [int(w, 0) if "x" in w else int(w) for w in words]
-            rows.append([None if n == field.null_number else n for n in whole_numbers])
         else:
-            rows.append([None if float(w) == field.null_number else float(w) for w in words])
+            numbers = [_integer(w) if whole else float(w) for w in words]
+            if null is not None:
+                numbers = [None if _rounded(n, field.datatype) == null else n for n in numbers]
+            rows.append(numbers)
         if field.length is not None and len(rows[-1] or ()) != field.length:
             raise ValueError(f"{len(rows[-1] or ())} values where arraysize is {field.arraysize}")
     return pa.array(rows, field.type)
 
 
+def _integer(word: str) -> int:
+    return int(word, 0) if "x" in word else int(word)
+
+
 def bytes_to_array(field: Field, cells: Sequence[bytes | None]) -> pa.Array:
     """Cells of a BINARY stream, each the bytes of its elements (None: null)."""
     if field.is_text:
-        return empty_to_null(pa.array([_text(field, c) for c in cells], pa.string()))
+        return _known(field, empty_to_null(pa.array([_text(field, c) for c in cells], pa.string())))
     code, kind = ITEMS[field.datatype]
     if field.arraysize is None:
         joined = b"".join(c if c is not None else b"\0" * np.dtype(code).itemsize for c in cells)
         mask = np.array([c is None for c in cells])
         return scalars(field, np.frombuffer(joined, code), mask)
     rows: list[Any] = []
+    null = field.null_number
     for cell in cells:
         if cell is None:
             rows.append(None)
         elif field.datatype == "bit":
-            rows.append(np.unpackbits(np.frombuffer(cell, np.uint8))[: field.length].astype(bool).tolist())
+            bits = np.frombuffer(cell, np.uint8)
+            # Bits of a varying number come unpacked: their bytes do not tell how many they are.
+            bits = bits if field.length is None else np.unpackbits(bits)[: field.length]
+            rows.append(bits.astype(bool).tolist())
         elif kind is Datatype.BOOLEAN:
             rows.append([_boolean(chr(b)) if b else None for b in cell])
         else:
             values = np.frombuffer(cell, code).tolist()
-            null = np.dtype(code).type(field.null_number) if field.null_number is not None else None
-            rows.append([None if null is not None and v == null else v for v in values])
+            rows.append([None if v == null else v for v in values])
     return pa.array(rows, field.type)
 
 
@@ -218,11 +259,9 @@ def scalars(field: Field, values: np.ndarray[Any, Any], mask: np.ndarray[Any, An
         if not (true | false | np.isin(letters, list(b"?\0 "))).all():
             raise ValueError(f"column {field.name}: a value is neither true nor false")
         return pa.array(true, mask=mask | ~(true | false))
-    null = field.null_number
-    if null is not None:
-        mask = mask | (values == (null if kind.is_integer else values.dtype.type(null)))
     native = values.astype(values.dtype.newbyteorder("="))
-    return pa.array(native, mask=mask if mask.any() else None, from_pandas=kind.is_real)
+    numbers = pa.array(native, mask=mask if mask.any() else None, from_pandas=kind.is_real)
+    return declared_to_null(field, numbers)
 
 
 def _text(field: Field, cell: bytes | None) -> str | None:
@@ -230,10 +269,7 @@ def _text(field: Field, cell: bytes | None) -> str | None:
         return None
     if field.datatype == "char":
         plain = cell.split(b"\0", 1)[0] if not field.is_text_array else cell
-        try:
-            text = plain.decode("utf-8")
-        except UnicodeDecodeError:
-            text = plain.decode("latin-1")
+        text = decoded(plain)
     else:
         text = cell.decode("utf-16-be", "replace")
     if field.is_text_array:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,9 +16,18 @@ import pyarrow.parquet as pq
 from skygate.domain.catalog import CELL_COLUMN, Column
 from skygate.errors import BadRelease
 from skygate.release.compute import pc
+from skygate.release.findings import Finding
 from skygate.release.read.compression import seekable
 from skygate.release.read.numeric import cannot_hold, raw_column
-from skygate.release.read.source import Source, entry_for, fault, is_wanted, rebatch, unreadable, with_changes
+from skygate.release.read.source import (
+    Source,
+    entry_for,
+    fault,
+    is_wanted,
+    rebatch,
+    unreadable,
+    with_changes,
+)
 from skygate.release.recipe import TableRecipe
 
 _KEYS = {
@@ -28,6 +38,9 @@ _KEYS = {
 }
 _HIDDEN = {CELL_COLUMN}
 """What HATS adds for itself."""
+_LONG = range(-(2**63), 2**63)
+_INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls an index without a name. One that only counts the rows is not stored: these hold data."""
 
 
 def open_parquet(path: Path, recipe: TableRecipe) -> Source:
@@ -59,18 +72,20 @@ def open_parquet(path: Path, recipe: TableRecipe) -> Source:
         try:
             with pq.ParquetFile(plain) as reading:
                 needed = [*schema.names, *(m for n, m in masks.items() if n in schema.names)]
+                done = 0
                 for batch in reading.iter_batches(batch_size=max_rows, columns=needed):
                     values = [_unmasked(batch, f.name, masks) for f in schema]
-                    arrays = [
-                        _plain_values(path, f.name, v, f.type) for v, f in zip(values, schema, strict=True)
-                    ]
+                    for field, raw in zip(schema, values, strict=True):
+                        _check_whole(path, field, raw, rows_before=done)
+                    done += batch.num_rows
+                    arrays = [_plain_values(v, f.type) for v, f in zip(values, schema, strict=True)]
                     changes = {f.name: _rounded(v, a) for f, v, a in zip(schema, values, arrays, strict=True)}
                     told = with_changes(schema, {name: found for name, found in changes.items() if found})
                     yield from rebatch(pa.record_batch(arrays, schema=told), max_rows)
         except (pa.ArrowException, OSError) as error:
             raise unreadable(path, error, what="Parquet") from error
 
-    return Source(columns, schema, read, rows, {}, free)
+    return Source(columns, schema, read, rows, {}, free, list(_indexes(path, schema.names)))
 
 
 def _masks(schema: pa.Schema) -> dict[str, str]:
@@ -92,9 +107,21 @@ def _listed(recipe: TableRecipe, name: str) -> bool:
     return any(name in (entry.source, own) for own, entry in recipe.columns)
 
 
+def _indexes(path: Path, names: Sequence[str]) -> Iterator[Finding]:
+    for name in names:
+        if _INDEX.fullmatch(name):
+            yield Finding(
+                "info",
+                "pandas_index",
+                f"{path.name} holds an index of pandas that has no name; it is published as a column",
+                f'name it (`source = "{name}"` under [table.columns.NAME]), or leave it out (drop = true)',
+                column=name,
+            )
+
+
 def _plain_type(path: Path, field: pa.Field, recipe: TableRecipe) -> pa.DataType:
-    """The type that is read: dictionaries opened, dates as timestamps, decimals with a fraction as doubles,
-    whole ones as integers (or texts, if the recipe says so), texts in lists as one JSON text.
+    """The type that is read: dictionaries opened, dates as timestamps, decimals as integers or doubles, texts
+    in lists as one JSON text.
     """
     kind = field.type
     if pa.types.is_dictionary(kind):
@@ -102,10 +129,7 @@ def _plain_type(path: Path, field: pa.Field, recipe: TableRecipe) -> pa.DataType
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return pa.timestamp("us")
     if pa.types.is_decimal(kind):
-        if kind.scale != 0:
-            return pa.float64()
-        entry = entry_for(recipe, field.name)
-        return pa.string() if entry is not None and entry[1].type == "string" else pa.int64()
+        return _decimal_type(field.name, kind, recipe)
     if pa.types.is_time(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_float16(kind):
@@ -117,6 +141,34 @@ def _plain_type(path: Path, field: pa.Field, recipe: TableRecipe) -> pa.DataType
     if _is_plain(kind):
         return kind
     raise cannot_hold(path, field.name, TypeError(f"values of type {kind}"))
+
+
+def _decimal_type(name: str, kind: Any, recipe: TableRecipe) -> pa.DataType:
+    """Whole decimals are identifiers: 64-bit integers, each value checked, unless the recipe says a type."""
+    if kind.scale != 0:
+        return pa.float64()
+    entry = entry_for(recipe, name)
+    asked = {"string": pa.string(), "double": pa.float64(), "float": pa.float64()}
+    return asked.get(entry[1].type or "" if entry else "", pa.int64())
+
+
+def _check_whole(path: Path, field: pa.Field, values: pa.Array, *, rows_before: int) -> None:
+    """Raises `BadRelease` for a whole decimal that no 64-bit integer holds."""
+    if not (pa.types.is_decimal(values.type) and pa.types.is_integer(field.type)):
+        return
+    try:
+        pc.cast(values, field.type)
+    except pa.ArrowInvalid as error:
+        beyond = (
+            (row, v) for row, v in enumerate(values.to_pylist()) if v is not None and int(v) not in _LONG
+        )
+        row, value = next(beyond)
+        raise fault(
+            path,
+            f"column {field.name}, row {rows_before + row + 1}: {value} does not fit into 64 bits",
+            hint=f'a value outside {_LONG[0]} … {_LONG[-1]}: give the column `type = "string"`',
+            token=str(value),
+        ) from error
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -137,7 +189,7 @@ def _list_type(path: Path, name: str, kind: Any) -> pa.DataType:
     return pa.list_(item, kind.list_size) if pa.types.is_fixed_size_list(kind) else pa.list_(item)
 
 
-def _plain_values(path: Path, name: str, values: pa.Array, kind: pa.DataType) -> pa.Array:
+def _plain_values(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if values.type == kind:
@@ -146,18 +198,7 @@ def _plain_values(path: Path, name: str, values: pa.Array, kind: pa.DataType) ->
         return pa.array([None if v is None else json.dumps(v) for v in values.to_pylist()], pa.string())
     if pa.types.is_timestamp(values.type):
         return pc.cast(values, kind, safe=False)
-    try:
-        return pc.cast(values, kind)
-    except pa.ArrowInvalid as error:
-        if not pa.types.is_decimal(values.type) or not pa.types.is_integer(kind):
-            raise
-        token = next(str(v) for v in values.to_pylist() if v is not None and not -(2**63) <= v < 2**63)
-        raise fault(
-            path,
-            f"column {name}: {token} is beyond 64 bits",
-            hint=f'type = "string" for column {name} in release.toml keeps every digit',
-            token=token,
-        ) from error
+    return pc.cast(values, kind)
 
 
 def _rounded(values: pa.Array, plain: pa.Array) -> tuple[str, int] | None:
@@ -190,6 +231,8 @@ def _column(raw: pa.Field, field: pa.Field, told: Mapping[str, Any]) -> Column:
     why = dict(column.inferred)
     if pa.types.is_decimal(field.type) and pa.types.is_floating(raw.type):
         why["datatype"] = f"{field.type} read as double"
+    if pa.types.is_decimal(field.type) and not pa.types.is_floating(raw.type):
+        why["datatype"] = f"{field.type}, each value checked"
     if pa.types.is_nested(field.type) and pa.types.is_string(raw.type):
         why["datatype"] = "a list of texts, written as JSON"
     shape = meta.get("arraysize")

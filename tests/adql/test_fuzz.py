@@ -35,11 +35,11 @@ WORDS = [
     "\0",
 ]
 SEEDS = [
-    block.split("\n")[0]
+    block.strip().split("\n")[0]
     for path in sorted((Path(__file__).parent / "cases").glob("*.txt"))
     if path.stem != "refusals"
     for block in path.read_text().split("\n\n")
-    if block and not block.startswith("#")
+    if block.strip() and not block.strip().startswith("#")
 ]
 FUZZ = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -94,10 +94,10 @@ HEAVY = [
 
 @pytest.mark.parametrize("query", HEAVY, ids=range(len(HEAVY)))
 def test_what_takes_long_to_understand_is_refused_before(world, query) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(BadQuery, match=r"20,000|100 tables|5000 columns"):
         world.compile(query)
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def doubled(times: int, text: str = "x") -> str:

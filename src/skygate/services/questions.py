@@ -21,6 +21,10 @@ UPLOADS = "TAP_UPLOAD"
 POSITIONS = "positions"
 ROW = "row"
 SEPARATION = "separation_deg"
+_TOLD = (b"unit", b"ucd", b"utype", b"description")
+_SPREAD_BYTES = 256 << 20
+_SPREAD_VALUE = 4096
+"""A dictionary smaller than this is spread out whatever the rows: its values are short."""
 
 
 def chosen(table: Table, columns: Sequence[str] | None) -> tuple[Column, ...]:
@@ -149,13 +153,30 @@ def _received(values: pa.ChunkedArray, field: pa.Field, name: str) -> tuple[Colu
         if name in ("ra", "dec"):
             column = Column(name, Datatype.DOUBLE, unit="deg", description="As sent")
         else:
-            column = wire.column_of(field)
-        return column, values.cast(wire.arrow_type(column))
-    except (TypeError, ValueError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            # of its type a column's own type is believed, not what metadata say
+            told = {k: v for k, v in (field.metadata or {}).items() if k in _TOLD}
+            column = wire.column_of(pa.field(field.name, field.type, metadata=told))
+        kind = wire.arrow_type(column)
+        if pa.types.is_dictionary(field.type):
+            _check_spread(values, name)
+        return column, values.cast(kind)
+    except (TypeError, ValueError, OverflowError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise BadParameter(
             f"column {field.name[:60]!r} of the positions is of type {field.type}, which cannot be used",
             where=Where(name="positions"),
         ) from None
+
+
+def _check_spread(values: pa.ChunkedArray, name: str) -> None:
+    """Raise `BadParameter` for a dictionary whose values, written out in each row, might fill the memory."""
+    entries = [chunk.dictionary for chunk in values.chunks]
+    longest = max((e.nbytes for e in entries), default=0)
+    if longest * max(1, len(values)) > _SPREAD_BYTES and longest > _SPREAD_VALUE:
+        raise BadParameter(
+            f"the values of column {name[:60]!r} of the positions are too long to be repeated in each row",
+            hint="leave the column out and join it afterwards, by `row`",
+            where=Where(name="positions"),
+        )
 
 
 def _check_positions(ra: pa.ChunkedArray | pa.Array, dec: pa.ChunkedArray | pa.Array) -> None:

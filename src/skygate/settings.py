@@ -18,6 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from skygate.errors import BadParameter, Where
+
 
 class _Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -129,6 +131,16 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line, then environment, then skygate.toml."""
-        file = Path(os.environ.get("SKYGATE_CONFIG") or "skygate.toml")
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=file if file.is_file() else None)
-        return init_settings, env_settings, toml
+        return init_settings, env_settings, _of_file(settings_cls)
+
+
+def _of_file(settings_cls: type[BaseSettings]) -> PydanticBaseSettingsSource:
+    """The settings file, where there is one; raises `BadParameter` where it was named or cannot be read."""
+    named = os.environ.get("SKYGATE_CONFIG")
+    file = Path(named or "skygate.toml")
+    if named and not file.is_file():
+        raise BadParameter(f"there is no file {named}", where=Where(name="SKYGATE_CONFIG"))
+    try:
+        return TomlConfigSettingsSource(settings_cls, toml_file=file if file.is_file() else None)
+    except (ValueError, OSError) as fault:  # no TOML, no UTF-8, no right to read it
+        raise BadParameter(f"{file} cannot be read: {fault}", where=Where(name="SKYGATE_CONFIG")) from None

@@ -209,6 +209,12 @@ def test_fits_brings_back_every_number(rows_of, written, data):
             assert read == wrote
 
 
+def test_fits_spells_out_control_characters(rows_of, written):
+    columns = [[1, 2], [0.5, 1.5], ["\x1f", "a\nb"], [[], []]]
+    table = fits_of(written("fits", rows_of(COLUMNS, columns, batch_rows=3)))
+    assert table["t"].tolist() == ["\\x1f", "a\\nb"]
+
+
 @settings(max_examples=30, deadline=None)
 @given(VALUES)
 def test_arrow_and_parquet_bring_back_everything(rows_of, written, data):

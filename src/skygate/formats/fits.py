@@ -117,7 +117,7 @@ def _place(column: Column, measure: Measure, spool: Spool, index: int) -> _Place
 def _text_width(measure: Measure, spool: Spool, index: int) -> int:
     if pa.types.is_timestamp(spool.schema.field(index).type):
         return _TIMESTAMP_BYTES
-    if measure.ascii:
+    if measure.printable:
         return max(1, measure.longest)
     return max(1, *(int(np.diff(bytes_of(_ascii(b.column(index)))[0]).max(initial=0)) for b in spool))
 

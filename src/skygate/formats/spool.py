@@ -35,7 +35,8 @@ class Measure:
     least: int | None = None
     greatest: int | None = None
     """Of integers, those inside arrays too."""
-    ascii: bool = True
+    printable: bool = True
+    """Whether every text is printable ASCII (formats that know nothing else spell the rest out, longer)."""
 
     def add(self, values: pa.Array) -> None:
         """Take in another batch."""
@@ -47,7 +48,8 @@ class Measure:
             values = pc.list_flatten(values)
         elif pa.types.is_string(kind):
             self._lengths(pc.binary_length(values))
-            self.ascii = self.ascii and bool(pc.all(pc.string_is_ascii(values), min_count=0).as_py())
+            odd = pc.match_substring_regex(values, r"[^ -~]")
+            self.printable = self.printable and not pc.any(odd, min_count=0).as_py()
         self.nulls += values.null_count
         if pa.types.is_integer(values.type):
             ends = pc.min_max(values).as_py()

@@ -91,6 +91,26 @@ def test_a_construct_counts_what_pandas_counts(gate, frames, source, truth):
     assert found == int(truth(frames))
 
 
+@pytest.mark.parametrize("condition", ["s_hp IS NULL", "plx IS NULL", "s_hp IS NULL AND plx > 10"])
+def test_what_is_not_in_a_part_of_a_common_table(gate, frames, condition):
+    """DuckDB loses the condition when it makes an anti join of this."""
+    stars = frames["hipparcos"]
+    some = stars[stars.hip < 20_000]
+    inside = {
+        "s_hp IS NULL": some.s_hp.isna(),
+        "plx IS NULL": some.plx.isna(),
+        "s_hp IS NULL AND plx > 10": some.s_hp.isna() & (some.plx > 10),
+    }[condition]
+    with_ = "WITH b AS (SELECT * FROM hipparcos WHERE hip < 20000)"
+    for text in (
+        f"{with_}, c AS (SELECT hip FROM b WHERE {condition}) "
+        "SELECT COUNT(*) AS n FROM b LEFT JOIN c ON b.hip = c.hip WHERE c.hip IS NULL",
+        f"{with_} SELECT COUNT(*) AS n FROM b AS x LEFT JOIN (SELECT hip FROM b WHERE {condition}) AS y "
+        "ON x.hip = y.hip WHERE y.hip IS NULL",
+    ):
+        assert gate.query(text).to_arrow()["n"][0].as_py() == int((~inside).sum())
+
+
 def test_common_tables_and_aggregates_agree(gate, frames):
     query = (
         "WITH bright AS (SELECT type, v_mag FROM openngc WHERE v_mag < 12) "

@@ -17,6 +17,9 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 from skygate.adql.kernels import Kernel
 from skygate.engines.duck_files import PREFIX, PartFiles
 
+WRONG_OPTIMIZERS = "outer_join_simplification"
+"""Passes of DuckDB 2.0.0 that change answers: this one loses conditions of a WITH that is used twice
+(docs/decisions/073)."""
 STOPPED = "skygate: stopped"
 """What a kernel raises when its query was cancelled or is overdue."""
 _MIB = 1 << 20
@@ -69,6 +72,7 @@ def _lock(database: duckdb.DuckDBPyConnection, spill: str, spill_bytes: int) -> 
         "SET GLOBAL TimeZone='UTC'",
         "SET GLOBAL error_on_division_by_zero=false",
         "SET GLOBAL parquet_metadata_cache=true",
+        f"SET disabled_optimizers='{WRONG_OPTIMIZERS}'",
         f"SET temp_directory={quoted(spill)}",
         f"SET max_temp_directory_size='{max(1, spill_bytes // _MIB)}MiB'",
         f"SET allowed_directories=[{quoted(PREFIX)}]",

@@ -87,7 +87,11 @@ def doubts_of_rules(
         if not left_out.get(rule.because):
             yield _idle(table, f"leave_out when {rule.when.strip()}", None)
     for name, said in recipe.columns:
-        if said.null_when and not changes.get(f"{name}: null where {said.null_when.strip()}"):
+        if (
+            said.null_when
+            and not said.drop
+            and not changes.get(f"{name}: null where {said.null_when.strip()}")
+        ):
             yield _idle(table, f"null_when {said.null_when.strip()}", name)
 
 

@@ -97,7 +97,7 @@ def _binary_table(
     count = int(header["TFIELDS"])
     given = [text_of(header.get(f"TTYPE{n}", "")) for n in range(1, count + 1)]
     names = unique_names(given)
-    repeated = [*repeated_names(path, given, names)]
+    findings = [*repeated_names(path, given, names)]
     cells: list[Cell] = []
     columns: list[Column] = []
     offset = 0
@@ -135,11 +135,11 @@ def _binary_table(
                     arrays = [read_cells(cell, block, file, heap) for cell in cells]
                 except (ValueError, pa.ArrowException) as error:
                     raise fault(path, f"rows {first + 1} to {first + size_now}: {error}") from error
-                if not any(f.code == NOT_UTF8 for f in repeated) and not _texts_are_utf8(cells, block):
-                    repeated.extend(of_encoding(path, "latin-1"))
+                if not any(f.code == NOT_UTF8 for f in findings) and not _texts_are_utf8(cells, block):
+                    findings.extend(of_encoding(path, "latin-1"))
                 yield pa.record_batch(arrays, schema=schema)
 
-    return Source(tuple(columns), schema, read, rows, table_metadata(header), free, repeated)
+    return Source(tuple(columns), schema, read, rows, table_metadata(header), free, findings)
 
 
 def _texts_are_utf8(cells: list[Cell], block: np.ndarray[Any, Any]) -> bool:

@@ -55,15 +55,11 @@ def open_sqlite(path: Path, recipe: TableRecipe) -> Source:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    connection.text_factory = _text
+    connection.text_factory = decoded
     connection.set_authorizer(
         lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
     )
     return connection
-
-
-def _text(data: bytes) -> str:
-    return decoded(data)
 
 
 def _query(path: Path, connection: sqlite3.Connection, inside: str | None) -> str:

@@ -126,6 +126,39 @@ def test_texts_may_grow_somewhat(world) -> None:
     assert world.rows(doubled(8)) == [("x" * 256,)]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "name LIKE '" + "%a_" * 9000 + "'",
+        "name ILIKE '%" + "a" * 26_000 + "%'",
+        "ivo_nocasematch(name, '%" + "a" * 26_000 + "%') = 1",
+        "name || name || name || name || name LIKE '%' || " + " || ".join(["name"] * 20) + " || '%'",
+        f"'{'a' * 30_000}' LIKE name",
+    ],
+    ids=range(5),
+)
+def test_patterns_that_would_be_tried_for_minutes_are_refused(world, condition) -> None:
+    """DuckDB tries them on 2048 texts before it looks at the clock."""
+    with pytest.raises(BadQuery, match="this pattern may have") as caught:
+        world.compile(f"SELECT id FROM stars WHERE {condition}")
+    assert caught.value.where is not None
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("name LIKE '%" + "a%" * 9000 + "'", 0),
+        ("name LIKE '_%'", 1),
+        ("name ILIKE name", 1),
+        ("name || name LIKE '%' || name", 1),
+        ("1 = ivo_nocasematch(name, '%')", 1),
+    ],
+)
+def test_other_patterns_are_matched(world, condition, expected) -> None:
+    (found,) = world.rows(f"SELECT COUNT(*) FROM stars WHERE {condition}")[0]
+    assert (found > 0) == bool(expected)
+
+
 def test_a_message_does_not_repeat_a_page(world) -> None:
     with pytest.raises(BadQuery) as caught:
         world.compile("SELECT " + "x" * 200_000 + " FROM stars")

@@ -8,7 +8,7 @@ import pytest
 from tests.engines.conftest import PLENTY, plan
 
 from skygate.domain.catalog import Column, Datatype, Table
-from skygate.domain.query import Plan, Source
+from skygate.domain.query import Limits, Plan, Source
 from skygate.engines import duck, duck_gate
 from skygate.engines.duck import DuckEngine
 from skygate.errors import SkygateError
@@ -189,6 +189,7 @@ def test_behind_the_gate_the_sandbox_holds(releases, places, tmp_path, monkeypat
     """Not even the wrapping in a row limit: the text runs as it is, on a connection of the engine."""
     monkeypatch.setattr(duck_gate, "check", lambda *_, **__: None)
     monkeypatch.setattr(duck, "_limited", lambda text, _: text)
+    monkeypatch.setattr(duck, "_check_statement", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     engine = DuckEngine(releases, memory_bytes=64 << 20, threads=1)
     before = trees(releases, tmp_path)
@@ -209,6 +210,67 @@ def test_behind_the_gate_the_sandbox_holds(releases, places, tmp_path, monkeypat
             .fetchall()
         )
         assert settings == {"threads": "1", "enable_external_access": "false"}
+    finally:
+        engine.close()
+
+
+CHANGES = (
+    "CREATE TABLE zz AS SELECT 1 AS n",
+    "SELECT 1 AS n; CREATE TABLE zz AS SELECT 1 AS n",
+    "SELECT 1 AS n) LIMIT 1; CREATE TABLE zz AS SELECT 1 AS n; SELECT * FROM (SELECT 2 AS n",
+    "SELECT 1 AS n) LIMIT 1; SET max_execution_time=0; SELECT * FROM (SELECT 2 AS n",
+    "SELECT 1 AS n) LIMIT 1; SET operator_memory_limit='100GB'; SELECT * FROM (SELECT 2 AS n",
+    "SELECT 1 AS n) LIMIT 1; SET GLOBAL max_execution_time=0; SELECT * FROM (SELECT 2 AS n",
+    "SELECT 1 AS n) LIMIT 1; DROP TABLE kept; SELECT * FROM (SELECT 2 AS n",
+    "SELECT 1 AS n) LIMIT 1; INSERT INTO kept VALUES (2); SELECT * FROM (SELECT 2 AS n",
+    "SET max_execution_time=0",
+    "SET operator_memory_limit='100GB'",
+    "SET VARIABLE x = 1",
+    "CREATE OR REPLACE MACRO abs(x) AS 42",
+    "CREATE SCHEMA zz",
+    "COMMENT ON TABLE kept IS 'x'",
+    "ALTER TABLE kept RENAME TO zz",
+    "DROP TABLE kept",
+    "INSERT INTO kept VALUES (2)",
+    "UPDATE kept SET n = 2",
+    "BEGIN",
+)
+"""What would change the database in memory, or a connection."""
+_STATE = """SELECT list(t.table_name || t.estimated_size || coalesce(t.comment, '')),
+    (SELECT count(*) FROM duckdb_views()), (SELECT count(*) FROM duckdb_functions()),
+    (SELECT list(schema_name) FROM duckdb_schemas()),
+    (SELECT list(name || value ORDER BY name) FROM duckdb_settings() WHERE name NOT LIKE '%threads%'),
+    (SELECT list(n) FROM kept) FROM duckdb_tables() t"""
+
+
+@pytest.mark.parametrize("text", CHANGES + SCHEMES + WRITES)
+def test_behind_the_gate_nothing_is_changed(releases, stars, places, tmp_path, monkeypatch, text):
+    """The gate alone is taken away: what runs is one SELECT, wrapped, and the database stays what it was."""
+    monkeypatch.setattr(duck_gate, "check", lambda *_, **__: None)
+    monkeypatch.chdir(tmp_path)
+    engine = DuckEngine(releases, memory_bytes=64 << 20, threads=1)
+    try:
+        engine._database.execute("CREATE TABLE kept AS SELECT 1 AS n")
+        before = engine._database.cursor().execute(_STATE).fetchall()
+        spelled = text
+        for name, place in places.items():
+            spelled = spelled.replace(f"{{{name}}}", place)
+        made = plan(spelled.replace("{stars}", "{}"), stars, ONE)
+        with contextlib.suppress(SkygateError):
+            list(engine.run(made, Limits(maxrec=10, seconds=2, memory_bytes=64 << 20), {}))
+        assert engine._database.cursor().execute(_STATE).fetchall() == before
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("verb", ["INSERT INTO kept VALUES (2)", "DELETE FROM kept", "UPDATE kept SET n = 2"])
+def test_behind_the_gate_there_is_nothing_that_a_with_could_change(releases, verb):
+    """DuckDB calls such a text a SELECT; but the engine's database has no table of its own, ever."""
+    engine = DuckEngine(releases, memory_bytes=64 << 20, threads=1)
+    try:
+        assert not engine._database.execute("SELECT * FROM duckdb_tables()").fetchall()
+        with pytest.raises(SkygateError):
+            list(engine.run(raw(f"WITH a AS ({verb} RETURNING n) SELECT n FROM a"), PLENTY, {}))
     finally:
         engine.close()
 

@@ -238,6 +238,7 @@ class DuckRun:
             self._end()
 
     def _reader(self) -> Any:
+        _check_statement(self._cursor, self._text)
         return self._cursor.sql(self._text).to_arrow_reader(_BATCH_ROWS)
 
     def _interrupt(self) -> None:
@@ -314,6 +315,13 @@ def _spell(plan: Plan, relations: Iterable[str]) -> str:
 def _limited(text: str, maxrec: int) -> str:
     """One row more than may go out, so that an overflow shows and an ORDER BY need not sort everything."""
     return f"SELECT * FROM (\n{text}\n) LIMIT {maxrec + 1}"
+
+
+def _check_statement(cursor: duckdb.DuckDBPyConnection, text: str) -> None:
+    """Raise unless the text that runs, which the gate saw before it was wrapped, is one SELECT."""
+    statements = cursor.extract_statements(text)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise HouseError("a text came to the engine that is not one SELECT")
 
 
 def _let_go(cursor: duckdb.DuckDBPyConnection, lease: Lease | None) -> None:

@@ -17,7 +17,8 @@ Must not know: HTTP, IVOA protocols, any library. A door turns `code` into its o
     │   └── BrokenRelease      data on disk do not match their manifest
     └── NeighbourError         something beside us is away or busy: try again after `retry_after_s`
         ├── Busy               every place for running and waiting queries is taken
-        └── EngineAway         an engine or store does not answer
+        ├── EngineAway         an engine or store does not answer
+        └── NoRoom             the disk for temporary files is full
 """
 
 from __future__ import annotations
@@ -175,6 +176,12 @@ class EngineAway(NeighbourError):
     """An engine or store does not answer."""
 
     code = "engine_away"
+
+
+class NoRoom(NeighbourError):
+    """The disk on which answers wait to be sent is full, or takes no more."""
+
+    code = "no_room"
 
 
 def by_code() -> dict[str, type[SkygateError]]:

@@ -1,6 +1,7 @@
 """Requests that no honest client sends, as bytes on the wire."""
 # ruff: noqa: E501  (lists of samples are read across)
 
+import contextlib
 import json
 import math
 from urllib.parse import quote
@@ -116,6 +117,10 @@ METHODS = (b"GET",) * 6 + (b"POST",) * 5 + (
 )  # fmt: skip
 
 
+CROSSMATCHES = (
+    b"/api/crossmatch?table=mini.stars&radius_deg=1", b"/api/crossmatch?table=mini.stars&radius_deg=60&nearest=true",
+    b"/api/crossmatch?table=mini.stars&radius_deg=0.1&columns=id&maxrec=1", b"/api/crossmatch?table=mini.notes&radius_deg=1",
+)  # fmt: skip
 HONEST_JSON = (
     {"query": "SELECT TOP 5 * FROM mini.stars"},
     {"table": "mini.stars", "ra_deg": 1, "dec_deg": 2, "radius_deg": 3},
@@ -139,31 +144,98 @@ def _json(draw: st.DrawFn) -> bytes:
     ).encode("utf-8", "surrogatepass")
 
 
+TOLD = (
+    {}, {b"arraysize": b"100000000000000"}, {b"unit": b"\xff"}, {b"ucd": b"\x00"}, {b"description": b"<x>" * 3000},
+    {b"ARROW:extension:name": b"arrow.json", b"ARROW:extension:metadata": b"{"}, {b"pandas": b"{\"index_columns\": 1}"},
+)  # fmt: skip
+KINDS = (pa.float64(), pa.float64(), pa.float32(), pa.int64(), pa.string(), pa.bool_(), pa.decimal128(20, 3))
+
+
+@st.composite
+def _column(draw: st.DrawFn, rows: int) -> pa.Array:
+    """Numbers, or texts, or what nobody wants: plain, in a dictionary, in lists, of a strange type."""
+    numbers = draw(
+        st.lists(
+            st.sampled_from((0.0, 0.0, 10.5, 91.0, -1.0, 400.0, math.nan, math.inf, None, 1e308)),
+            min_size=rows,
+            max_size=rows,
+        )
+    )
+    column = pa.array([None if n is None else str(n) for n in numbers], pa.string())
+    with contextlib.suppress(pa.ArrowInvalid):
+        column = column.cast(draw(st.sampled_from(KINDS)))
+    how = draw(
+        st.sampled_from(
+            ("plain",) * 5 + ("dictionary", "lists", "fixed", "struct", "view", "nothing", "binary")
+        )
+    )
+    if how == "dictionary":
+        column = column.dictionary_encode()
+    elif how == "lists":
+        column = pa.ListArray.from_arrays(pa.array(range(rows + 1), pa.int32()), column)
+    elif how == "fixed":
+        column = pa.FixedSizeListArray.from_arrays(column, 1)
+    elif how == "struct":
+        column = pa.StructArray.from_arrays([column], ["a"])
+    elif how == "view":
+        column = column.cast(pa.string()).cast(pa.string_view())
+    elif how == "nothing":
+        column = pa.nulls(rows)
+    elif how == "binary":
+        column = pa.array([b"\xff\x00"] * rows, pa.binary())
+    return column
+
+
 @st.composite
 def _arrow(draw: st.DrawFn) -> bytes:
     """Positions as an Arrow stream: whole, cut, or with bytes turned."""
-    kind = draw(st.sampled_from((pa.float64(), pa.float32(), pa.int64(), pa.string(), pa.bool_())))
-    numbers = draw(
-        st.lists(st.sampled_from((0.0, 91.0, -1.0, 400.0, math.nan, math.inf, None, 1e308)), max_size=4)
-    )
-    column = pa.array([None if n is None else str(n) for n in numbers], pa.string())
     names = draw(
         st.sampled_from(
-            (("ra", "dec"), ("ra", "ra"), ("RA", "Dec"), ("x", "y"), ("ra", "dec", "row"), ("ra", ""))
+            (("ra", "dec"),) * 3
+            + (
+                ("ra", "ra"),
+                ("RA", "Dec"),
+                ("x", "y"),
+                ("ra", "dec", "row"),
+                ("ra", ""),
+                ("ra", "dec", "\udc00"),
+            )
         )
     )
-    try:
-        typed = column.cast(kind)
-    except pa.ArrowInvalid:
-        typed = column
+    rows = draw(st.integers(0, 4))
+    columns = [draw(_column(rows)) for _ in names]
+    fields = [
+        pa.field(n.encode(errors="replace").decode(), c.type, metadata=draw(st.sampled_from(TOLD)))
+        for n, c in zip(names, columns, strict=True)
+    ]
+    schema = pa.schema(fields, metadata=draw(st.sampled_from(TOLD)))
+    options = pa.ipc.IpcWriteOptions(compression=draw(st.sampled_from((None, None, "lz4", "zstd"))))
     sink = pa.BufferOutputStream()
-    table = pa.Table.from_arrays([typed] * len(names), names=list(names))
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
+    with pa.ipc.new_stream(sink, schema, options=options) as writer:
+        for _ in range(draw(st.sampled_from((0, 1, 1, 1, 2)))):
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     whole = bytearray(sink.getvalue().to_pybytes())
     for _ in range(draw(st.sampled_from((0, 0, 0, 1, 5)))):
         whole[draw(st.integers(0, len(whole) - 1))] ^= 1 << draw(st.integers(0, 7))
-    return bytes(whole[: draw(st.sampled_from((len(whole), len(whole), len(whole) // 2, 3, 0)))])
+    return bytes(whole[: draw(st.sampled_from((len(whole),) * 4 + (len(whole) // 2, 3, 0)))])
+
+
+@st.composite
+def _in_chunks(draw: st.DrawFn, body: bytes) -> bytes:
+    """A body sent piece by piece, nearly always as HTTP wants it."""
+    cuts = sorted(draw(st.lists(st.integers(0, len(body)), max_size=3)))
+    out = bytearray()
+    for begin, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
+        if piece := body[begin:end]:
+            size = draw(
+                st.sampled_from(
+                    (b"%x" % len(piece),) * 12 + (b"-1", b"ZZ", b"f" * 20, b"", b"5;x=\xff", b"0")
+                )
+            )
+            out += size + b"\r\n" + piece + b"\r\n"
+    return bytes(out) + draw(
+        st.sampled_from((b"0\r\n\r\n",) * 4 + (b"0\r\nX-Late: 1\r\n\r\n", b"0\r\n\xff\r\n\r\n", b""))
+    )
 
 
 @st.composite
@@ -201,6 +273,9 @@ def requests(draw: st.DrawFn) -> bytes:
                 ),
             )
         )
+    if kind.endswith(b"arrow.stream") and draw(st.integers(0, 3)):
+        target = draw(st.sampled_from(CROSSMATCHES))
+    chunked = bool(kind) and draw(st.integers(0, 3)) == 0
     length = draw(
         st.sampled_from((str(len(body)).encode(),) * 12 + (b"-1", b"abc", b"1" * 30, b"0", b"3, 4"))
     )
@@ -219,6 +294,9 @@ def requests(draw: st.DrawFn) -> bytes:
     lines += [name + b": " + value for name, value in draw(st.lists(st.sampled_from(HEADERS), max_size=3))]
     if kind:
         lines.append(b"Content-Type: " + kind)
-    if body or method == b"POST":
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+        body = draw(_in_chunks(body))
+    if (body or method == b"POST") and (not chunked or draw(st.integers(0, 7)) == 0):
         lines.append(b"Content-Length: " + length)
     return b"\r\n".join(lines) + b"\r\n\r\n" + body

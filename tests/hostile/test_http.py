@@ -1,5 +1,6 @@
 """Whatever comes by HTTP: no fault of ours, no traceback, and the service lives on."""
 
+import contextlib
 import re
 import socket
 from urllib.parse import urlsplit
@@ -16,29 +17,58 @@ INSIDES = re.compile(
 FUZZ = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None, print_blob=True)
 
 
-def sent(service, request: bytes) -> bytes:
-    """What the server answers, all of it; nothing when it waits for more than was sent."""
+def sent(service, request: bytes) -> bytes | None:
+    """What the server answers, all of it; None when it waits for more than was sent."""
     where = urlsplit(service.url)
     out = bytearray()
     with socket.create_connection((where.hostname, where.port), timeout=10) as wire:
-        try:
+        with contextlib.suppress(ConnectionError):  # it had seen enough; the answer stands in the socket
             wire.sendall(request)
-            _, _, body = request.partition(b"\r\n\r\n")
-            promised = re.search(rb"\r\nContent-Length: (\d+)", request)
-            wire.settimeout(0.2 if promised and int(promised[1]) > len(body) else 20)
+        wire.settimeout(0.3 if unfinished(request) else 20)
+        try:
             while chunk := wire.recv(65536):
                 out += chunk
-        except (TimeoutError, ConnectionError, BrokenPipeError):
+        except TimeoutError:
+            assert unfinished(request), (request[:500], bytes(out[:500]))
+            return bytes(out) or None
+        except ConnectionError:  # closed with bytes of ours unread, after it had answered
             pass
     return bytes(out)
 
 
+def unfinished(request: bytes) -> bool:
+    """Whether a server may wait for more."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    if b"Transfer-Encoding: chunked" in head:
+        return _chunks_missing(body)
+    promised = re.search(rb"\r\nContent-Length: (\d+)", request)
+    return promised is not None and int(promised[1]) > len(body)
+
+
+def _chunks_missing(body: bytes) -> bool:
+    """Whether chunks break off where more could come; False where they are none."""
+    while body:
+        line, found, body = body.partition(b"\r\n")
+        size = re.match(rb"[0-9A-Fa-f]{1,20}(?=[;\s]|$)", line)
+        if not found or size is None:
+            return not found
+        length = int(size[0], 16)
+        if length == 0:
+            return b"\r\n\r\n" not in b"\r\n" + body
+        if len(body) < length + 2:
+            return True
+        if body[length : length + 2] != b"\r\n":
+            return False
+        body = body[length + 2 :]
+    return True
+
+
 def check(service, request: bytes) -> None:
     reply = sent(service, request)
-    if not reply:
+    if reply is None:
         return
     status = re.match(rb"HTTP/1\.[01] (\d{3})", reply)
-    assert status is not None, reply[:200]
+    assert status is not None, (request[:1000], reply[:200])
     code = int(status[1])
     head, _, body = reply.partition(b"\r\n\r\n")
     assert code < 500 or (code == 503 and b"retry-after:" in head.lower()), reply[:1000]

@@ -81,7 +81,12 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(error, errors.NeighbourError):
         headers["Retry-After"] = str(max(1, error.retry_after_s))
         logs.event(
-            log, "a neighbour is busy or away", level=logging.WARNING, code=error.code, error=str(error)
+            log,
+            "a neighbour is busy or away",
+            level=logging.WARNING,
+            code=error.code,
+            error=str(error),
+            cause=str(error.__cause__) if error.__cause__ else None,
         )
     return Fault(error, status_of(error), headers)
 

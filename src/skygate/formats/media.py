@@ -6,12 +6,13 @@ Must not know: HTTP. A door asks `pick` for the format and `write` for its bytes
 from __future__ import annotations
 
 import importlib
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
 from skygate.domain.query import About
-from skygate.errors import BadParameter, Where
+from skygate.errors import BadParameter, NoRoom, Where
 from skygate.ports import Rows
 
 _OUTPUT = "ivo://ivoa.net/std/TAPRegExt#output-"
@@ -246,5 +247,10 @@ def write(form: Format, rows: Rows, about: About) -> Iterator[bytes]:
     writer = cast("_Writer", getattr(importlib.import_module(module), function))
     try:
         yield from writer(rows, about, form=form)
+    except OSError as fault:  # of a temporary file: rows raise errors of ours
+        fault.filename = fault.filename or tempfile.gettempdir()
+        raise NoRoom(
+            "the service has no room left to write this file", hint="try again later", retry_after_s=60
+        ) from fault
     finally:
         rows.close()

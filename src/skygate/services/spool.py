@@ -22,7 +22,7 @@ import pyarrow as pa
 from skygate import wire
 from skygate.domain.catalog import Column
 from skygate.domain.query import Outcome
-from skygate.errors import Cancelled, HouseError, SkygateError, TooCostly
+from skygate.errors import Cancelled, HouseError, NoRoom, SkygateError, TooCostly
 from skygate.ports import Run
 
 Ended = Callable[[Outcome | None, SkygateError | None], None]
@@ -184,15 +184,18 @@ class Spool:
                 f"the answer is larger than the {limit_gib:g} GiB that may wait for a reader",
                 hint="ask for fewer rows or columns, or read faster",
             )
-        if self._file is None:
-            self._file = _nameless_file()
         view, at = memoryview(data), self._written
         try:
+            if self._file is None:
+                self._file = _nameless_file()
             while view:
                 put = os.pwrite(self._file, view, at)
                 view, at = view[put:], at + put
         except OSError as fault:
-            raise HouseError(f"the answer cannot be spooled: {fault.strerror}") from fault
+            fault.filename = tempfile.gettempdir()
+            raise NoRoom(
+                "the service has no room left to keep this answer", hint="try again later", retry_after_s=60
+            ) from fault
         self._ready.append((self._written, data.size))
         self._written += data.size
         self._on_disk += 1

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +37,17 @@ class Service:
 
 @contextmanager
 def serving(
-    root: Path, *arguments: str, log: Path, seconds: float = 120, **environment: str
+    root: Path,
+    *arguments: str,
+    log: Path,
+    seconds: float = 120,
+    before: Callable[[], object] | None = None,
+    **environment: str,
 ) -> Iterator[Service]:
-    """`skygate serve` until the end of the block; a name such as `queries__running` is a setting."""
+    """`skygate serve` until the end of the block; a name such as `queries__running` is a setting.
+
+    `before` is called in the new process before it becomes the server.
+    """
     settings = {f"SKYGATE__{name.upper()}": value for name, value in environment.items()}
     command = [sys.executable, "-c", "from skygate.cli import main; main()", "serve", "--port", "0"]
     with log.open("wb") as out:
@@ -49,6 +57,7 @@ def serving(
             stdout=out,
             env={**os.environ, "SKYGATE__LOG__FORMAT": "json", **settings},
             cwd=root,
+            preexec_fn=before,
         )
     try:
         yield Service(_ready(process, log, seconds), process, log)

@@ -46,7 +46,25 @@ class Server(_Group):
     ] = "127.0.0.1"
     stop_seconds: Annotated[
         int, Field(ge=0, description="How long running requests may finish after a stop signal.")
-    ] = 20
+    ] = 15
+    connections: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Connections held open at once in each process; beyond it the one that has asked "
+            "nothing for longest is closed. 0, and at most: half of the files that the process may open.",
+        ),
+    ] = 0
+    head_seconds: Annotated[
+        float, Field(gt=0, description="How long the head of a request may take to arrive.")
+    ] = 20.0
+    body_seconds: Annotated[
+        float, Field(gt=0, description="How long the body of a request may pause while it arrives.")
+    ] = 60.0
+    stalled_seconds: Annotated[
+        float,
+        Field(gt=0, description="How long a client may take nothing of its answer before it is cut off."),
+    ] = 300.0
 
 
 class Queries(_Group):

@@ -17,7 +17,7 @@ OWNERS = {
     "sqlglot": ("adql/",),
     "fastapi": ("api/", "app.py", "doorway/"),
     "starlette": ("doorway/", "vo/", "api/", "web/", "app.py"),
-    "uvicorn": ("cli/serve.py", "app.py"),
+    "uvicorn": ("cli/serve.py", "cli/connections.py"),
     "astropy": ("release/", "formats/", "sky/", "adql/units.py", "client/"),
     "mocpy": ("sky/",),
     "cdshealpix": ("sky/",),

@@ -15,6 +15,7 @@ from skygate import __version__
 from skygate.errors import BadParameter, NotFound, Where
 
 FACTORY = "skygate.app:served"
+CONNECTION = "skygate.cli.connections:Connection"
 _BACKLOG = 2048
 
 
@@ -113,8 +114,12 @@ def _run(settings: Any, listener: socket.socket) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from skygate.cli.connections import raise_file_limit
+
+    raise_file_limit()
     config = uvicorn.Config(
         FACTORY,
+        http=CONNECTION,
         factory=True,
         workers=settings.server.workers,
         access_log=False,

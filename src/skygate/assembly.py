@@ -52,7 +52,7 @@ def bounds_of(settings: Settings, *, memory_bytes: int, running: int) -> Bounds:
     asked = settings.queries
     return Bounds(
         seconds=asked.sync_seconds,
-        default_maxrec=asked.default_maxrec,
+        default_maxrec=min(asked.default_maxrec, asked.hard_maxrec),
         hard_maxrec=asked.hard_maxrec,
         memory_bytes=memory_bytes if running == 1 else memory_bytes // 2,
         spool_memory_bytes=asked.spool_memory_mib * _MIB,

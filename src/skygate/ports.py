@@ -70,7 +70,7 @@ class ReleaseStore(Protocol):
     """Releases on disk: versions side by side, one pointer that says which is in force."""
 
     def names(self) -> Sequence[str]:
-        """Names of releases that have a version in force."""
+        """Names of releases that have a version in force; raises `EngineAway`."""
         ...
 
     def current(self, name: str) -> str:
@@ -90,7 +90,7 @@ class ReleaseStore(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """Changes whenever any pointer changes. Cheap: asked before every request."""
+        """Changes whenever any pointer changes. Cheap: asked before every request; raises `EngineAway`."""
         ...
 
 

@@ -7,10 +7,14 @@ A setting comes from the command line, else the environment (`SKYGATE__GROUP__FI
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,8 +25,36 @@ from pydantic_settings import (
 from skygate.errors import BadParameter, Where
 
 
+def _web_address(text: str | None) -> str | None:
+    """An absolute http or https URL without query and fragment; raises ValueError."""
+    if text is None:
+        return None
+    parts = urlsplit(text)  # raises ValueError, too
+    plain = text.isprintable() and not set(text) & set(' ?#"<>\\@')
+    if parts.scheme not in ("http", "https") or not parts.hostname or not plain or parts.port == 0:
+        raise ValueError(
+            f"{text[:100]!r} is no http:// or https:// URL without query and fragment, "
+            "such as https://data.example.org/sky"
+        )
+    return text
+
+
+def _proxies(text: str) -> str:
+    """Addresses and networks, or `*`; raises ValueError."""
+    for entry in (e.strip() for e in text.split(",")):
+        if entry in ("", "*"):
+            continue
+        try:
+            ip_network(entry, strict=False)
+        except ValueError:
+            raise ValueError(
+                f"{entry[:60]!r} is no address and no network (such as 192.0.2.7 or 10.0.0.0/8), and not *"
+            ) from None
+    return text
+
+
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Server(_Group):
@@ -35,6 +67,7 @@ class Server(_Group):
     workers: Annotated[int, Field(ge=1, description="Number of server processes.")] = 1
     base_url: Annotated[
         str | None,
+        AfterValidator(_web_address),
         Field(
             description="The URL under which users reach the service, when a proxy stands before it; "
             "without it the request's own address is used, and forwarded headers only from trusted_proxies."
@@ -42,7 +75,11 @@ class Server(_Group):
     ] = None
     trusted_proxies: Annotated[
         str,
-        Field(description="Comma-separated addresses whose X-Forwarded-* headers are believed."),
+        AfterValidator(_proxies),
+        Field(
+            description="Comma-separated addresses or networks whose X-Forwarded-* headers are believed; "
+            "* for any."
+        ),
     ] = "127.0.0.1"
     stop_seconds: Annotated[
         int, Field(ge=0, description="How long running requests may finish after a stop signal.")
@@ -98,6 +135,15 @@ class Queries(_Group):
     ] = 20.0
     max_query_kib: Annotated[int, Field(ge=1, description="Longest ADQL text.")] = 256
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Queries:
+        """Raise ValueError where the usual number of rows is set to more than anybody may ask for."""
+        if "default_maxrec" in self.model_fields_set and self.default_maxrec > self.hard_maxrec:
+            raise ValueError(
+                f"default_maxrec, {self.default_maxrec}, is more than hard_maxrec, {self.hard_maxrec}"
+            )
+        return self
+
 
 class Uploads(_Group):
     """What callers may send."""
@@ -150,6 +196,43 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line, then environment, then skygate.toml."""
         return init_settings, env_settings, _of_file(settings_cls)
+
+
+def read_settings() -> Settings:
+    """The settings of this process; raises `BadParameter` naming the wrong one and its place."""
+    for variable in sorted(os.environ):
+        path = variable.removeprefix("SKYGATE__").lower().split("__")
+        if variable.startswith("SKYGATE__") and ".".join(path) not in set(_known()):
+            raise _unknown(".".join(path), variable)
+    try:
+        return Settings()
+    except ValidationError as fault:
+        first = fault.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        variable = "SKYGATE__" + place.upper().replace(".", "__")
+        where = variable if variable in os.environ else os.environ.get("SKYGATE_CONFIG") or "skygate.toml"
+        if first["type"] == "extra_forbidden":
+            raise _unknown(place, where) from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise BadParameter(
+            f"the setting {place} is wrong: {said}",
+            hint="docs/reference/settings.md describes every setting",
+            where=Where(name=where),
+        ) from None
+
+
+def _known() -> Iterator[str]:
+    """Every setting, and every group, by its full name."""
+    for name, field in Settings.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in field.annotation.model_fields)
+
+
+def _unknown(name: str, where: str) -> BadParameter:
+    near = get_close_matches(name, list(_known()), 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else "docs/reference/settings.md describes every setting"
+    return BadParameter(f"there is no setting {name[:80]}", hint=hint, where=Where(name=where))
 
 
 def _of_file(settings_cls: type[BaseSettings]) -> PydanticBaseSettingsSource:

@@ -10,6 +10,7 @@ import subprocess
 import h5py
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
@@ -81,6 +82,26 @@ def test_a_cut_answer_is_flagged_in_head_and_body(api):
     assert response.headers["x-skygate-overflow"] == "true"
     assert response.json()["overflow"] is True
     assert response.json()["rows"] == 10
+
+
+def test_right_ascension_wraps_in_a_crossmatch(api):
+    here = api.post(
+        "/api/query", json={"query": "SELECT TOP 5 id, ra, dec FROM mini.stars", "format": "arrow"}
+    )
+    known = pa.ipc.open_stream(here.content).read_all()
+    sink = pa.BufferOutputStream()
+    sent = pa.table({"ra": pc.add(known["ra"], 360.0), "dec": known["dec"]})
+    with pa.ipc.new_stream(sink, sent.schema) as writer:
+        writer.write_table(sent)
+    got = api.post(
+        "/api/crossmatch",
+        params={"table": "mini.stars", "radius_deg": 1e-6, "format": "arrow"},
+        content=sink.getvalue().to_pybytes(),
+        headers={"Content-Type": "application/vnd.apache.arrow.stream"},
+    )
+    assert got.status_code == 200, got.text
+    found = pa.ipc.open_stream(got.content).read_all()
+    assert set(known["id"].to_pylist()) <= set(found["id"].to_pylist())
 
 
 def test_every_door_says_which_release_it_answers_from(api):

@@ -63,6 +63,8 @@ def test_an_address_that_cannot_be_had_is_one_sentence(run, root, host):
     assert status == 2
     assert len(said.splitlines()) == 1
     assert "cannot listen" in said
+    assert "--host" in said
+    assert "--port" not in said
 
 
 @pytest.mark.parametrize("below", ["", "none"])

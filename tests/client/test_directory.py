@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import skygate
@@ -84,6 +86,21 @@ def test_a_crossmatch_brings_your_columns_along(gate, stars):
     found = gate.crossmatch("mini.stars", mine, 1e-6, nearest=True).to_arrow()
     assert found["my_id"].to_pylist() == found["id"].to_pylist()
     assert found["row"].to_pylist() == [i for i, ra in enumerate(mine["ra"].to_pylist()) if ra is not None]
+
+
+@pytest.mark.parametrize("turns", [1, -1, 7])
+@pytest.mark.parametrize("nearest", [True, False])
+def test_right_ascension_wraps_in_a_crossmatch(gate, stars, turns, nearest):
+    known = stars.filter(pc.is_valid(stars["ra"])).slice(0, 20)
+    turned = pc.add(known["ra"], 360.0 * turns)
+    found = gate.crossmatch("mini.stars", {"ra": turned, "dec": known["dec"]}, 1e-6, nearest=nearest)
+    assert set(known["id"].to_pylist()) <= set(found.to_arrow()["id"].to_pylist())
+
+
+@pytest.mark.parametrize(("ra", "dec"), [(math.inf, 0.0), (-math.inf, 0.0), (0.0, 90.1), (0.0, math.inf)])
+def test_what_is_no_position_is_refused(gate, ra, dec):
+    with pytest.raises(BadParameter, match="of position 0 is"):
+        gate.crossmatch("mini.stars", {"ra": [ra], "dec": [dec]}, 0.1)
 
 
 def test_faults_are_those_of_the_house(gate):

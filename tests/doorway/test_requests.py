@@ -150,6 +150,29 @@ def test_json_lines_are_json():
     assert line["time"].endswith("Z")
 
 
+@pytest.mark.parametrize("form", [logs.JsonLines(), logs.TextLines()])
+def test_every_line_is_one_line_for_any_reader(form):
+    odd = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x7fh\x9bi\u202ej\rk\nl\ud800"
+    line = form.format(record_of(odd, path=odd, **{odd: odd}))
+    assert len(line.splitlines()) == 1
+    assert all(c.isprintable() for c in line)
+    line.encode()
+    if isinstance(form, logs.JsonLines):
+        assert json.loads(line)["message"] == odd
+
+
+def test_a_traceback_begins_no_line_of_its_own():
+    record = record_of("broken")
+    try:
+        int("one\n2026-11-23T06:00:00.000Z info    forged\x1b[2J\u2028two")
+    except ValueError as fault:
+        told = ValueError(fault.args[0].encode().decode("unicode_escape"))
+        record.exc_info = (ValueError, told, None)
+    _, *rest = logs.TextLines().format(record).splitlines()
+    assert rest
+    assert all(line.startswith("    ") and line.isprintable() for line in rest)
+
+
 def test_text_lines_cannot_be_forged():
     line = logs.TextLines().format(record_of("GET /\n2026 error \x1b[2J", path="/a b\nc"))
     assert "\n" not in line

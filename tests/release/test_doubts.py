@@ -52,6 +52,15 @@ def test_rows_are_left_out_by_what_is_shown(tmp_path: Path, mags: Path, when: st
     assert values["mag"] == [1.5, 17.25]
 
 
+def test_rules_of_one_reason_are_told_one_by_one(tmp_path: Path, mags: Path) -> None:
+    rules = (LeaveOut("n == 1", "odd"), LeaveOut("n == 9", "odd"), LeaveOut("n >= 2", "odd"))
+    _, findings = published(tmp_path, mags, leave_out=rules)
+    [told] = [f for f in findings if f["code"] == "idle_rule"]
+    assert "leave_out when n == 9" in told["message"]
+    report = read_report(FolderReleases(tmp_path / "root").directory("r"))["tables"][0]
+    assert report["left_out"] == {"odd (when n == 1)": 1, "odd (when n >= 2)": 2}
+
+
 def test_rules_that_no_row_meets_are_told(tmp_path: Path, mags: Path) -> None:
     rule = ColumnRecipe(null_when="mag > 1e300")
     _, findings = published(tmp_path, mags, columns=(("mag", rule),), leave_out=(LeaveOut("n == 9", "odd"),))

@@ -17,7 +17,7 @@ from skygate.assembly import _pages, memory_of, open_house, places_of
 from skygate.domain.account import ANONYMOUS
 from skygate.domain.query import Query
 from skygate.domain.sky import Circle, Position
-from skygate.errors import BadQuery
+from skygate.errors import BadQuery, EngineAway
 from skygate.services.house import House
 from skygate.settings import Queries, Server, Settings
 from skygate.sky.exact import separation_deg
@@ -234,7 +234,10 @@ def test_processes_over_one_root_share_the_kept_pages_and_strangers_do_not(root,
 def test_a_house_over_nothing(tmp_path):
     house = open_house(Settings(root=tmp_path / "none"))
     try:
-        assert ask(house, "SELECT COUNT(*) AS n FROM TAP_SCHEMA.tables")["n"].to_pylist() == [5]
+        with pytest.raises(EngineAway):
+            ask(house, "SELECT COUNT(*) AS n FROM TAP_SCHEMA.tables")
         assert not (tmp_path / "none").exists()
+        (tmp_path / "none").mkdir()
+        assert ask(house, "SELECT COUNT(*) AS n FROM TAP_SCHEMA.tables")["n"].to_pylist() == [5]
     finally:
         house.close()

@@ -100,7 +100,7 @@ class FakeHouse:
         self.known = Catalog((schema,), "f")
         self.asked = asked
         self.closed = False
-        self.releases = SimpleNamespace(catalog=self._catalog, table=self._table)
+        self.releases = SimpleNamespace(catalog=self._catalog, looked_over=self._catalog, table=self._table)
         self.queries = SimpleNamespace(run=self._run, check=self._check, cone=self._cone)
 
     def close(self) -> None:

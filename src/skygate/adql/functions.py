@@ -167,6 +167,24 @@ WINDOWS: tuple[Function, ...] = (
 FUNCTIONS: tuple[Function, ...] = (*MATHEMATICS, *OTHERS, *GEOMETRY, *IVO, *AGGREGATES, *WINDOWS)
 """Every function, once for each way to call it."""
 
+_NO_PARTS = (
+    "no function takes a text apart: LIKE compares beginnings and ends (name LIKE 'NGC%'), "
+    "ivo_nocasematch and ivo_hasword look for words"
+)
+_NO_LENGTHS = "no function measures a text: LIKE with one _ for each letter finds those of a length"
+INSTEAD: dict[str, str] = {
+    **dict.fromkeys(("SUBSTRING", "SUBSTR", "LEFT", "RIGHT", "MID", "SPLIT_PART", "TRIM"), _NO_PARTS),
+    **dict.fromkeys(("POSITION", "INSTR", "STRPOS", "CHARINDEX", "LOCATE"), _NO_PARTS),
+    **dict.fromkeys(("LENGTH", "LEN", "CHAR_LENGTH", "CHARACTER_LENGTH"), _NO_LENGTHS),
+    **dict.fromkeys(("CONCAT", "CONCAT_WS"), "a || b joins texts"),
+    **dict.fromkeys(("NVL", "IFNULL", "ISNULL"), "COALESCE(x, y) is the first that is not null"),
+    **dict.fromkeys(("LN", "LOGE"), "LOG(x) is the natural logarithm"),
+    "POW": "POWER(x, y)",
+    "TRUNC": "TRUNCATE(x, n)",
+    "NOW": "CURRENT_TIMESTAMP is written without parentheses",
+}
+"""What to use instead of functions of other dialects whose names are near to none of ours."""
+
 
 @cache
 def by_name() -> dict[str, tuple[Function, ...]]:

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from skygate.adql import types
 from skygate.adql.function import Function, Use
-from skygate.adql.functions import by_name
+from skygate.adql.functions import INSTEAD, by_name
 from skygate.adql.geometry.stcs import region_of
 from skygate.adql.names import did_you_mean, nearest
 from skygate.adql.scope import Scope
@@ -88,7 +88,11 @@ class Calls:
         near = nearest(str(node.this), by_name())
         if near and name.islower():
             near = tuple(n.lower() for n in near)
-        self.values.names.fail(f"no function `{name}`{did_you_mean(near)}", node, suggestions=near)
+        hint = INSTEAD.get(str(node.this).upper())
+        said = "" if hint else did_you_mean(near)
+        self.values.names.fail(
+            f"no function `{name}`{said}", node, hint=hint, suggestions=() if hint else near
+        )
 
     def _check_place(self, node: exp.Anonymous, use: Use, scope: Scope, *, over: bool) -> None:
         name = str(node.this)

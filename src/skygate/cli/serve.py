@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from errno import EADDRNOTAVAIL
 from typing import Any
 
 import click
@@ -36,22 +37,11 @@ def serve(**options: Any) -> None:
 
     Every option is also a setting: SKYGATE__SERVER__PORT=8080, or skygate.toml.
     """
-    from pydantic import ValidationError
-
     from skygate.doorway import logs
-    from skygate.settings import Settings
+    from skygate.settings import read_settings
 
     os.environ.update(_as_environment(options))
-    try:
-        settings = Settings()
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BadParameter(
-            f"the setting {place} is wrong: {first['msg']}",
-            hint="docs/reference/settings.md describes every setting",
-            where=Where(name=place),
-        ) from None
+    settings = read_settings()
     logs.set_up(settings.log.format, settings.log.level)
     _require_releases(settings)
     listener = listen(settings.server.host, settings.server.port)
@@ -94,6 +84,16 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(_BACKLOG)
     except (OSError, UnicodeError) as fault:
+        if (
+            not isinstance(fault, OSError)
+            or isinstance(fault, socket.gaierror)
+            or fault.errno == EADDRNOTAVAIL
+        ):
+            raise BadParameter(
+                f"cannot listen on {host}: {getattr(fault, 'strerror', None) or fault}",
+                hint="give an address of this machine with --host, 0.0.0.0 for all of them",
+                where=Where(name="host"),
+            ) from None
         raise BadParameter(
             f"cannot listen on {host}, port {port}: {getattr(fault, 'strerror', None) or fault}",
             hint="choose another with --port (0 picks a free one), or stop what listens there",

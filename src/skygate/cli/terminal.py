@@ -16,7 +16,6 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from skygate.errors import BadParameter, Where
 from skygate.release.progress import Step
 from skygate.stores.releases import FolderReleases
 
@@ -43,16 +42,9 @@ def root_of(root: Path | None) -> Path:
     """The directory that was given, else the one of the settings; raises `BadParameter`."""
     if root is not None:
         return root
-    from pydantic import ValidationError
+    from skygate.settings import read_settings
 
-    from skygate.settings import Settings
-
-    try:
-        return Settings().root
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BadParameter(f"the setting {place} is wrong: {first['msg']}", where=Where(name=place)) from None
+    return read_settings().root
 
 
 def store_at(root: Path | None) -> FolderReleases:

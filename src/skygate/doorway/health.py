@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from skygate import __version__
 from skygate.domain.account import Policy
 from skygate.doorway.policy import route
+from skygate.errors import NeighbourError
 
 log = logging.getLogger("skygate.doorway")
 Readiness = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -21,7 +22,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 
 def routes(ready: Readiness) -> Sequence[BaseRoute]:
-    """`/health/live` (200 while the process runs); `/health/ready`, `/health` (503 when it cannot answer)."""
+    """`/health/live` (200 while the process runs); `/health/ready`, `/health` (503 and why when not)."""
 
     async def is_live(request: Request) -> Response:
         return JSONResponse({"status": "live", "version": __version__}, headers=_NO_STORE)
@@ -29,10 +30,15 @@ def routes(ready: Readiness) -> Sequence[BaseRoute]:
     async def is_ready(request: Request) -> Response:
         try:
             found = await ready()
-        except Exception:
-            log.exception("not ready")
+        except Exception as fault:
+            if isinstance(fault, NeighbourError):
+                reason = fault.message
+                log.warning("not ready: %s", fault)
+            else:
+                reason = "something went wrong inside the service; the log has the cause"
+                log.exception("not ready")
             return JSONResponse(
-                {"status": "not ready", "version": __version__},
+                {"status": "not ready", "version": __version__, "reason": reason},
                 503,
                 headers={**_NO_STORE, "Retry-After": "5"},
             )

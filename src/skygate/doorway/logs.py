@@ -21,6 +21,8 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 _FIELDS = "fields"
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_ESCAPED = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON may hold raw, and what some readers take for the end of a line, or a terminal for a command."""
 _QUIET = ("uvicorn.access",)
 _CHATTY = ("numexpr", "asyncio", "httpx2", "httpcore2", "multipart", "python_multipart")
 """Libraries whose small talk is of no use to an operator."""
@@ -89,23 +91,28 @@ class JsonLines(logging.Formatter):
         line |= _fields_of(record)
         if record.exc_info:
             line["traceback"] = "".join(traceback.format_exception(*record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _ESCAPED.sub(_escape, json.dumps(line, ensure_ascii=False, default=str))
 
 
 class TextLines(logging.Formatter):
     """Time, level, sentence, then the event's fields as `name=value`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and the traceback below it when there is one."""
+        """The line, and the traceback below it, indented, when there is one."""
         fields = dict(_fields_of(record))
         if REQUEST_ID.get():
             fields.setdefault("request_id", REQUEST_ID.get())
-        tail = " ".join(f"{name}={_shown(value)}" for name, value in fields.items())
+        tail = " ".join(f"{_one_line(name)}={_shown(value)}" for name, value in fields.items())
         line = f"{_time_of(record)} {record.levelname.lower():7} {_one_line(record.getMessage())}"
         line = f"{line}  {tail}" if tail else line
         if record.exc_info:
-            line += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+            told = "".join(traceback.format_exception(*record.exc_info)).rstrip().split("\n")
+            line += "".join(f"\n    {_one_line(part)}" for part in told)
         return line
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _shown(value: object) -> str:

@@ -15,7 +15,7 @@ from skygate.release.describe import position_of
 from skygate.release.findings import Finding
 from skygate.release.position import looks_like_hours, looks_like_radians, unused_pair
 from skygate.release.read.source import entry_for
-from skygate.release.recipe import TableRecipe
+from skygate.release.recipe import TableRecipe, reasons_of
 from skygate.release.shape import WRAPPED, WRAPPED_FAR
 from skygate.release.units import normal_unit
 
@@ -83,8 +83,8 @@ def doubts_of_rules(
     table: Table, recipe: TableRecipe, left_out: Mapping[str, int], changes: Mapping[str, int]
 ) -> Iterator[Finding]:
     """Rules of the recipe that no row met."""
-    for rule in recipe.leave_out:
-        if not left_out.get(rule.because):
+    for rule, reason in zip(recipe.leave_out, reasons_of(recipe.leave_out), strict=True):
+        if not left_out.get(reason):
             yield _idle(table, f"leave_out when {rule.when.strip()}", None)
     for name, said in recipe.columns:
         if (

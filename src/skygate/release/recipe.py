@@ -5,6 +5,8 @@ Must not know: how files are read or rows written.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -65,6 +67,18 @@ class LeaveOut:
 
     when: str
     because: str
+
+
+def reasons_of(rules: Sequence[LeaveOut]) -> list[str]:
+    """What the report calls each rule: its reason, and its condition too where rules share a reason."""
+    shared = Counter(rule.because for rule in rules)
+    whole = Counter[str]()
+    found: list[str] = []
+    for rule in rules:
+        name = rule.because if shared[rule.because] == 1 else f"{rule.because} (when {rule.when.strip()})"
+        whole[name] += 1
+        found.append(name if whole[name] == 1 else f"{name} ({whole[name]})")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

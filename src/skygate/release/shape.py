@@ -22,7 +22,7 @@ from skygate.release.derived import no_column
 from skygate.release.expression import Expression, parse
 from skygate.release.position import PARTS
 from skygate.release.read.source import changes_in, entry_for, fault, regular_name
-from skygate.release.recipe import ColumnRecipe, TableRecipe
+from skygate.release.recipe import ColumnRecipe, TableRecipe, reasons_of
 from skygate.release.values import convert, is_sentinel
 from skygate.sky.cells import cell_of
 from skygate.wire import arrow_schema, arrow_type
@@ -64,7 +64,10 @@ class Shaper:
         self._table = table
         self._sources = set(source_schema.names)
         self._schema = arrow_schema(table.columns)
-        self._leave_out = [(parse(rule.when), rule.because) for rule in recipe.leave_out]
+        self._leave_out = [
+            (parse(rule.when), reason)
+            for rule, reason in zip(recipe.leave_out, reasons_of(recipe.leave_out), strict=True)
+        ]
         self._plans = {c.name: _plan(c, table, recipe) for c in table.columns}
         self._names = _names(table, recipe, source_schema, self._plans)
         form = table.position.source_format if table.position is not None else ""

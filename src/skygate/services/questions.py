@@ -180,14 +180,19 @@ def _check_spread(values: pa.ChunkedArray, name: str) -> None:
 
 
 def _check_positions(ra: pa.ChunkedArray | pa.Array, dec: pa.ChunkedArray | pa.Array) -> None:
-    """Rows without a position match nothing; an impossible one is a mistake and raises `BadParameter`."""
-    for name, values, low, high in (("ra", ra, -360.0, 360.0), ("dec", dec, -90.0, 90.0)):
+    """Rows without a position match nothing; an impossible one is a mistake and raises `BadParameter`.
+
+    Right ascension wraps, as it does in ADQL: 380 degrees are 20.
+    """
+    for name, values, most, said in (
+        ("ra", ra, np.finfo(np.float64).max, "which is no angle"),
+        ("dec", dec, 90.0, "beyond -90 to 90 degrees"),
+    ):
         numbers = values.to_numpy()
-        bad = np.flatnonzero(~np.isnan(numbers) & ~((numbers >= low) & (numbers <= high)))
+        bad = np.flatnonzero(~np.isnan(numbers) & ~(np.abs(numbers) <= most))
         if bad.size:
             raise BadParameter(
-                f"{name} of position {bad[0]} is {numbers[bad[0]]:g}, beyond {low:g} to {high:g} degrees",
-                where=Where(name="positions"),
+                f"{name} of position {bad[0]} is {numbers[bad[0]]:g}, {said}", where=Where(name="positions")
             )
 
 

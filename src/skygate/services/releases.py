@@ -18,7 +18,7 @@ import pyarrow as pa
 from skygate.adql.names import did_you_mean, nearest
 from skygate.domain.account import Principal
 from skygate.domain.catalog import Catalog, Release, Schema, Table
-from skygate.errors import BrokenRelease, NotFound, SkygateError
+from skygate.errors import BrokenRelease, EngineAway, NotFound, SkygateError
 from skygate.ports import ReleaseStore
 from skygate.services import metadata
 from skygate.services.names import read_name, spell
@@ -47,21 +47,44 @@ class ReleasesService:
         self._store = store
         self._snapshot: Snapshot | None = None
         self._making = threading.Lock()
+        self._away = False
 
     def snapshot(self, user: Principal) -> Snapshot:
-        """Everything that may be asked now. What was taken once stays as it is, whatever is published."""
-        fingerprint = self._store.fingerprint()
+        """Everything that may be asked now. What was taken once stays as it is, whatever is published.
+
+        Raises `EngineAway` while the store, or every release in it, cannot be read: an empty catalogue
+        would tell callers that their names are wrong.
+        """
+        fingerprint = self._fingerprint()
         found = self._snapshot
         if found is None or not _fresh(found, fingerprint):
             with self._making:
                 found = self._snapshot
                 if found is None or not _fresh(found, fingerprint):
                     found = self._snapshot = self._make(found)
+        if found.broken and not any(found.catalog.releases()):
+            raise EngineAway("no release can be read now", hint="it is not your request's fault")
         return found
 
     def catalog(self, user: Principal) -> Catalog:
         """Every schema that a query may name."""
         return self.snapshot(user).catalog
+
+    def looked_over(self, user: Principal) -> Catalog:
+        """Every schema, after a look at each release on the disk: what was lost is left out, and logged.
+
+        Raises `EngineAway` as `snapshot` does. Dearer than `catalog`: for probes, not for each request.
+        """
+        found = self.snapshot(user)
+        for release in found.catalog.releases():
+            try:
+                self._store.load(release.name, release.version)
+            except SkygateError:
+                with self._making:
+                    if self._snapshot is found:  # taken up anew by whoever asks next
+                        self._snapshot = replace(found, catalog=replace(found.catalog, fingerprint=""))
+                break
+        return self.catalog(user)
 
     def release(self, user: Principal, name: str) -> Release:
         """The version in force; raises `NotFound` with the nearest names, `BrokenRelease`."""
@@ -106,6 +129,21 @@ class ReleasesService:
     def spell(name: str) -> str:
         """A name in legal ADQL."""
         return spell(name)
+
+    def _fingerprint(self) -> str:
+        """The store's; that it went away, and that it is back, is logged once."""
+        try:
+            found = self._store.fingerprint()
+        except EngineAway as fault:
+            if not self._away:
+                why = {"fault": str(fault.__cause__ or fault)}
+                log.error("the releases are away", extra={"fields": why})  # noqa: TRY400  (a clear sentence)
+            self._away = True
+            raise
+        if self._away:
+            self._away = False
+            log.info("the releases are back")
+        return found
 
     def _make(self, before: Snapshot | None) -> Snapshot:
         """Load everything; again, if a pointer moved meanwhile."""

@@ -21,6 +21,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skygate.domain.catalog import Release
-from skygate.errors import BadRelease, BrokenRelease, CallerError, NotFound, Where
+from skygate.errors import BadRelease, BrokenRelease, CallerError, EngineAway, NotFound, Where
 from skygate.release.audit import Finding, audit
 from skygate.release.durable import replace_file, sync_folder, sync_tree
 from skygate.release.manifest import MANIFEST, read_release
@@ -60,15 +61,17 @@ class FolderReleases:
     """`ReleaseStore` and `ReleaseWorkshop` in a directory; safe for many processes and threads."""
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         self._folder = root / "releases"
+        self._seen = False
         self._loaded: dict[tuple[str, str], tuple[tuple[int, int], Release]] = {}
         self._lock = threading.Lock()
 
     # -- reading
 
     def names(self) -> Sequence[str]:
-        """Names of releases that have a version in force, sorted."""
-        return [name for name in self._folders() if (self._folder / name / POINTER).is_file()]
+        """Names of releases that have a version in force, sorted; raises `EngineAway`."""
+        return [name for name in self._folders() if _stands(self._folder / name / POINTER)]
 
     def current(self, name: str) -> str:
         """The version in force; raises `NotFound`, `BrokenRelease`."""
@@ -97,8 +100,8 @@ class FolderReleases:
         """The described release, read once for each version; raises `NotFound`, `BrokenRelease`."""
         folder = self.directory(name, version)
         try:
-            stat = (folder / MANIFEST).stat()
-            mark = (stat.st_ino, stat.st_mtime_ns)
+            found = (folder / MANIFEST).stat()
+            mark = (found.st_ino, found.st_mtime_ns)
         except OSError:
             raise BrokenRelease("has no manifest", where=Where(name=str(folder))) from None
         key = (name, folder.name)
@@ -130,14 +133,23 @@ class FolderReleases:
         return folder
 
     def fingerprint(self) -> str:
-        """Changes whenever any pointer changes: names, inodes and times of the pointers."""
+        """Changes whenever any pointer changes: names, inodes and times of the pointers.
+
+        Raises `EngineAway` where the root is missing or cannot be read, and where the folder of releases
+        was there before and is gone: a root without it is an empty one only until something is published.
+        """
         marks: list[str] = []
-        for name in self._folders():
+        folders = self._folders(must_be=self._seen or not _is_folder(self._root))
+        self._seen = self._seen or _is_folder(self._folder)
+        for name in folders:
             try:
-                stat = os.stat(self._folder / name / POINTER)
-            except OSError:
+                found = os.stat(self._folder / name / POINTER)
+            except (FileNotFoundError, NotADirectoryError):
                 continue
-            marks.append(f"{name}:{stat.st_ino}:{stat.st_mtime_ns}:{stat.st_ctime_ns}")
+            except OSError as fault:  # it is there, and cannot be looked at
+                marks.append(f"{name}:{fault.errno}")
+                continue
+            marks.append(f"{name}:{found.st_ino}:{found.st_mtime_ns}:{found.st_ctime_ns}")
         return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:32]
 
     def check(self, name: str, version: str | None = None) -> list[Finding]:
@@ -226,12 +238,16 @@ class FolderReleases:
 
     # -- below the surface
 
-    def _folders(self) -> list[str]:
+    def _folders(self, *, must_be: bool = False) -> list[str]:
         try:
             with os.scandir(self._folder) as entries:
                 return sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
-        except FileNotFoundError:
-            return []
+        except OSError as fault:
+            if isinstance(fault, FileNotFoundError) and not must_be:
+                return []
+            raise EngineAway(
+                "the directory of releases cannot be read now", hint="it is not your request's fault"
+            ) from fault
 
     def _home(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -294,6 +310,23 @@ class FolderReleases:
         with (home / ".moving").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _stands(path: Path) -> bool:
+    """Whether a file is there, were it one that cannot be looked at."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a directory is there and can be looked at."""
+    with suppress(OSError):
+        return path.is_dir()
+    return False
 
 
 def _remove_empty(*folders: Path) -> None:

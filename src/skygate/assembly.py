@@ -21,8 +21,9 @@ from skygate.stores.releases import FolderReleases
 
 _MIB = 1 << 20
 _GIB = 1 << 30
-_SPILL_SHARE = 0.5
-"""Of the free space of the temporary directory, what queries may use for what does not fit in memory."""
+_SPILL_SHARE = 0.4
+"""Of the free space of the temporary directory, what queries may use for what does not fit in memory, and
+again what answers may use that wait for their readers."""
 
 
 def open_house(settings: Settings) -> House:
@@ -57,6 +58,8 @@ def bounds_of(settings: Settings, *, memory_bytes: int, running: int) -> Bounds:
         memory_bytes=memory_bytes if running == 1 else memory_bytes // 2,
         spool_memory_bytes=asked.spool_memory_mib * _MIB,
         spool_disk_bytes=int(asked.spool_disk_gib * _GIB),
+        room_memory_bytes=asked.spools_memory_mib * _MIB // settings.server.workers,
+        room_disk_bytes=(int(asked.spools_disk_gib * _GIB) or _spill_bytes()) // settings.server.workers,
         max_query_bytes=asked.max_query_kib * 1024,
         max_positions=settings.uploads.max_rows,
     )

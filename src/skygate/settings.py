@@ -133,6 +133,18 @@ class Queries(_Group):
     spool_disk_gib: Annotated[
         float, Field(gt=0, description="Largest temporary file of one answer; beyond it the query fails.")
     ] = 20.0
+    spools_memory_mib: Annotated[
+        int,
+        Field(ge=1, description="Memory of all answers that wait for readers; beyond it: temporary files."),
+    ] = 512
+    spools_disk_gib: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Temporary files of all answers that wait for readers; beyond it queries are told "
+            "503. 0: two fifths of what is free at the start.",
+        ),
+    ] = 0.0
     max_query_kib: Annotated[int, Field(ge=1, description="Longest ADQL text.")] = 256
 
     @model_validator(mode="after")

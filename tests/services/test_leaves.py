@@ -1,4 +1,5 @@
 import os
+import resource
 import time
 
 import pyarrow as pa
@@ -8,7 +9,7 @@ from skygate import wire
 from skygate.domain.account import ANONYMOUS, Principal
 from skygate.domain.catalog import Column, Datatype
 from skygate.domain.query import Outcome
-from skygate.errors import BadQuery
+from skygate.errors import BadQuery, NoRoom
 from skygate.services import leaves as room
 from skygate.services.leaves import Leaves
 
@@ -98,3 +99,73 @@ def test_a_read_only_place_is_no_obstacle(tmp_path):
     file.write_text("")
     leaves = Leaves(file / "below")
     assert leaves.leaf(keep(leaves, Counted(3)), 1, 10) is not None
+
+
+class Long:
+    """Rows of a million characters each, in batches of three."""
+
+    columns = (Column("n", Datatype.LONG), Column("t", Datatype.UNICODE, arraysize="*"))
+    outcome = None
+
+    def __init__(self, rows, size=1_000_000):
+        self.given, self._rows, self._size = 0, rows, size
+
+    def __iter__(self):
+        for first in range(0, self._rows, 3):
+            numbers = list(range(first, min(first + 3, self._rows)))
+            self.given += len(numbers)
+            arrays = [pa.array(numbers), pa.array([str(n) * (self._size // len(str(n))) for n in numbers])]
+            yield pa.RecordBatch.from_arrays(arrays, schema=wire.arrow_schema(self.columns))
+        self.outcome = Outcome(self._rows, overflow=False)
+
+    def close(self):
+        pass
+
+
+def test_bytes_are_bounded_as_well_as_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "KEPT_BYTES", 10_500_000)
+    leaves, rows = Leaves(tmp_path), Long(1000)
+    path = keep(leaves, rows)
+    assert rows.given <= 12  # the rest is not even read
+    assert path.stat().st_size < 11_000_000
+    leaf = leaves.leaf(path, 1, 4)
+    assert (leaf.kept, leaf.overflow) == (10, True)
+    assert leaf.rows.column(0).to_pylist() == [0, 1, 2, 3]
+    assert leaves.leaf(path, 3, 4).rows.column(0).to_pylist() == [8, 9]
+    assert len(leaves.leaf(path, 3, 4).rows.column(1)[1].as_py()) == 1_000_000
+
+
+def test_one_row_is_kept_whatever_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "KEPT_BYTES", 1000)
+    leaves = Leaves(tmp_path)
+    leaf = leaves.leaf(keep(leaves, Long(2)), 1, 50)
+    assert (leaf.kept, leaf.overflow, leaf.rows.column(0).to_pylist()) == (1, True, [0])
+
+
+def test_an_answer_without_rows_is_a_page(tmp_path):
+    leaves = Leaves(tmp_path)
+    leaf = leaves.leaf(keep(leaves, Counted(0)), 1, 50)
+    assert (leaf.kept, leaf.overflow, leaf.rows.num_rows, leaf.rows.num_columns) == (0, False, 0, 2)
+
+
+def test_all_answers_together_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "_KEPT_TOTAL_BYTES", 5_500_000)
+    leaves = Leaves(tmp_path)
+    for i in range(6):
+        path = keep(leaves, Long(2), text=f"q{i}")
+        os.utime(path, (time.time() - 60 + i, time.time() - 60 + i))
+    assert sum(p.stat().st_size for p in tmp_path.iterdir()) <= 6_500_000
+    assert leaves.find(ANONYMOUS, "q5", "f") is not None
+    assert leaves.find(ANONYMOUS, "q0", "f") is None
+
+
+def test_a_full_disk_is_told_as_one(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    leaves = Leaves(tmp_path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(NoRoom, match="no room left"):
+            keep(leaves, Long(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())

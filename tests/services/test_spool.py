@@ -11,7 +11,8 @@ import pytest
 from skygate import wire
 from skygate.domain.catalog import Column, Datatype
 from skygate.domain.query import Outcome
-from skygate.errors import BadQuery, Cancelled, HouseError, TooCostly
+from skygate.errors import BadQuery, Cancelled, HouseError, NoRoom, TooCostly
+from skygate.services.room import Room
 from skygate.services.spool import Spool
 
 COLUMNS = (Column("n", Datatype.LONG), Column("t", Datatype.UNICODE, arraysize="*"))
@@ -59,8 +60,16 @@ class Made:
         self.stopped.set()
 
 
-def spool(run: Made, *, memory: int = 1 << 30, disk: int = 1 << 30, **more) -> Spool:
-    return Spool(run.columns, lambda: run, memory_bytes=memory, disk_bytes=disk, **more)
+def plenty() -> Room:
+    return Room(1 << 40, 1 << 40)
+
+
+def spool(
+    run: Made, *, memory: int = 1 << 30, disk: int = 1 << 30, room: Room | None = None, **more
+) -> Spool:
+    return Spool(
+        run.columns, lambda: run, memory_bytes=memory, disk_bytes=disk, room=room or plenty(), **more
+    )
 
 
 def ids(rows: Spool) -> list[int]:
@@ -178,6 +187,45 @@ def test_the_disk_is_bounded():
     rows.close()
 
 
+def test_all_answers_together_are_bounded():
+    """Memory first, then disk, then no; and what is read or closed makes room again."""
+    room = Room(200_000, 400_000)
+    first = spool(Made(100), room=room)
+    assert first.ended(5)
+    second = spool(Made(100), room=room)
+    assert second.ended(5)
+    memory, disk = room.taken
+    assert 150_000 < memory <= 200_000
+    assert 300_000 < disk <= 400_000
+    with pytest.raises(NoRoom, match="wait for their readers"):
+        ids(second)
+    second.close()
+    first.close()
+    assert room.taken == (0, 0)
+
+
+def test_no_room_is_kept_after_reading():
+    room = Room(50_000, 1 << 30)
+    rows = spool(Made(100), room=room)
+    assert ids(rows) == list(range(100 * ROWS))
+    assert room.taken == (0, 0)
+    rows.close()
+    assert room.taken == (0, 0)
+
+
+def test_a_reader_that_catches_up_frees_the_disk():
+    room, gate = Room(1, 1 << 30), threading.Event()
+    rows = spool(Made(3, gate=gate), room=room)
+    reader = iter(rows)
+    next(reader)
+    gate.set()
+    next(reader)
+    assert rows.ended(5)
+    assert room.taken[1] < 2.5 * len(batch(0).serialize())
+    rows.close()
+    assert room.taken == (0, 0)
+
+
 def test_the_end_is_told_once():
     told: list[object] = []
     rows = spool(Made(1), ended=lambda *a: told.append(a))
@@ -193,7 +241,7 @@ def test_closing_before_the_engine_has_started():
         gate.wait(5)
         return run
 
-    rows = Spool(COLUMNS, start, memory_bytes=1, disk_bytes=1)
+    rows = Spool(COLUMNS, start, memory_bytes=1, disk_bytes=1, room=plenty())
     rows.close()
     with pytest.raises(Cancelled):
         rows.settle(1)
@@ -207,4 +255,4 @@ def test_a_start_that_fails_is_raised_while_settling():
         raise BadQuery("cannot")
 
     with pytest.raises(BadQuery, match="cannot"):
-        Spool(COLUMNS, start, memory_bytes=1, disk_bytes=1).settle(5)
+        Spool(COLUMNS, start, memory_bytes=1, disk_bytes=1, room=plenty()).settle(5)

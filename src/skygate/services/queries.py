@@ -27,6 +27,7 @@ from skygate.ports import Engine, Rows
 from skygate.services import questions
 from skygate.services.places import Places
 from skygate.services.releases import ReleasesService, Snapshot
+from skygate.services.room import Room
 from skygate.services.spool import Spool, Told
 
 log = logging.getLogger("skygate.query")
@@ -48,6 +49,9 @@ class Bounds:
     memory_bytes: int
     spool_memory_bytes: int
     spool_disk_bytes: int
+    room_memory_bytes: int
+    room_disk_bytes: int
+    """What all answers together may take while they wait for their readers."""
     max_query_bytes: int
     max_positions: int
     patience_s: float = 0.25
@@ -109,6 +113,7 @@ class QueriesService:
         self._compiling = CapacityLimiter(_COMPILING)
         self._samples: OrderedDict[tuple[str, str, int], pa.Table] = OrderedDict()
         self._samples_guard = threading.Lock()
+        self._room = Room(bounds.room_memory_bytes, bounds.room_disk_bytes)
         self._spools: WeakSet[Spool] = WeakSet()
 
     def close(self, wait_s: float = 5.0) -> None:
@@ -267,6 +272,7 @@ class QueriesService:
             lambda: self._engine.run(plan, limits, asked.snapshot.memory),
             memory_bytes=bounds.spool_memory_bytes,
             disk_bytes=bounds.spool_disk_bytes,
+            room=self._room,
             ended=ended,
         )
         self._spools.add(spool)

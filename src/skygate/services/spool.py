@@ -24,6 +24,7 @@ from skygate.domain.catalog import Column
 from skygate.domain.query import Outcome
 from skygate.errors import Cancelled, HouseError, NoRoom, SkygateError, TooCostly
 from skygate.ports import Run
+from skygate.services.room import Room
 
 Ended = Callable[[Outcome | None, SkygateError | None], None]
 """Told once, in the spool's thread, when the engine has finished: how it ended or what went wrong."""
@@ -42,6 +43,7 @@ class Spool:
         *,
         memory_bytes: int,
         disk_bytes: int,
+        room: Room,
         ended: Ended | None = None,
     ) -> None:
         self.columns = columns
@@ -50,6 +52,7 @@ class Spool:
         self._schema = wire.arrow_schema(columns)
         self._memory_bytes = memory_bytes
         self._disk_bytes = disk_bytes
+        self._room = room
         self._tell_ended = ended
         self._changed = threading.Condition()
         self._ready: deque[pa.RecordBatch | tuple[int, int]] = deque()
@@ -100,7 +103,7 @@ class Spool:
         with self._changed:
             self._closed = True
             self._ready.clear()
-            self._held = 0
+            self._let_go(self._held)
             if self._done:
                 self._free()
             self._changed.notify_all()
@@ -127,7 +130,7 @@ class Spool:
             item = self._ready.popleft()
             if isinstance(item, tuple):
                 return self._read(*item)
-            self._held -= item.nbytes
+            self._let_go(item.nbytes)
             return item
 
     def _pump(self) -> None:
@@ -165,18 +168,23 @@ class Spool:
     def _put(self, batch: pa.RecordBatch) -> None:
         if self._first_at is None:
             self._first_at = time.monotonic()
-        if not self._on_disk and self._held + batch.nbytes <= max(
-            self._memory_bytes, batch.nbytes * (not self._held)
-        ):
+        fits = not self._on_disk and (not self._held or self._held + batch.nbytes <= self._memory_bytes)
+        if fits and self._room.take_memory(batch.nbytes):
             self._ready.append(batch)
             self._held += batch.nbytes
         else:
             self._write(batch)
 
+    def _let_go(self, size: int) -> None:
+        self._held -= size
+        self._room.give_back(memory=size)
+
     def _write(self, batch: pa.RecordBatch) -> None:
         """Append to the file. Once its reader has caught up, it begins anew."""
         data = batch.serialize()
-        if self._on_disk == 0:
+        if self._on_disk == 0 and self._file is not None and self._written:
+            os.ftruncate(self._file, 0)
+            self._room.give_back(disk=self._written)
             self._written = 0
         if self._written + data.size > self._disk_bytes:
             limit_gib = self._disk_bytes / (1 << 30)
@@ -184,7 +192,12 @@ class Spool:
                 f"the answer is larger than the {limit_gib:g} GiB that may wait for a reader",
                 hint="ask for fewer rows or columns, or read faster",
             )
+        if not self._room.take_disk(data.size):
+            raise NoRoom(
+                "too many large answers wait for their readers", hint="try again later", retry_after_s=60
+            )
         view, at = memoryview(data), self._written
+        self._written += data.size
         try:
             if self._file is None:
                 self._file = _nameless_file()
@@ -196,8 +209,7 @@ class Spool:
             raise NoRoom(
                 "the service has no room left to keep this answer", hint="try again later", retry_after_s=60
             ) from fault
-        self._ready.append((self._written, data.size))
-        self._written += data.size
+        self._ready.append((self._written - data.size, data.size))
         self._on_disk += 1
 
     def _read(self, offset: int, size: int) -> pa.RecordBatch:
@@ -214,6 +226,8 @@ class Spool:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+        self._room.give_back(disk=self._written)
+        self._written = 0
         self._on_disk = 0
 
 

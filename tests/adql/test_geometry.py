@@ -372,3 +372,34 @@ def test_other_words_limit_a_table_by_cells(engine):
         assert engine.plan(f"SELECT id FROM big WHERE {condition}").sources[0].cells is None, condition
     for condition in (f"NOT {near} <= 0.5", f"{near} NOT BETWEEN 0 AND 0.5"):
         assert engine.ids(f"SELECT id FROM big WHERE {condition}") == sorted(set(range(N)) - set(whole))
+
+
+@pytest.mark.parametrize("order", [0, 1, 5, 12, 17, 28, 29])
+@pytest.mark.parametrize("table", ["big", "few"])
+def test_pixels_of_a_tables_own_position_are_its_cells(engine, order, table):
+    own = f"SELECT id, ivo_healpix_index({order}, ra, dec) AS hpx FROM {table} AS t"
+    point = f"SELECT id, ivo_healpix_index({order}, POINT(t.ra, t.dec)) AS hpx FROM {table} AS t"
+    counted = f"SELECT id, ivo_healpix_index({order}, ra + 0, dec) AS hpx FROM {table} AS t"
+    truth = sorted(engine.rows(counted), key=str)
+    assert sorted(engine.rows(own), key=str) == sorted(engine.rows(point), key=str) == truth
+    assert "SG_HEALPIX_INDEX" not in (engine.sql(own) + engine.sql(point)).upper()
+    assert "SG_HEALPIX_INDEX" in engine.sql(counted).upper()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT ivo_healpix_index(3, {ra}, dec) AS hpx, COUNT(*) AS n FROM big GROUP BY hpx",
+        "SELECT ivo_healpix_index(3, {ra}, dec), COUNT(*) FROM big GROUP BY ivo_healpix_index(3, {ra}, dec)",
+        "SELECT ra, dec, ivo_healpix_index(3, {ra}, dec) AS hpx FROM few GROUP BY ra, dec",
+        "SELECT COUNT(*) FROM big WHERE ivo_healpix_index(4, {ra}, dec) BETWEEN 100 AND 200",
+        "SELECT MAX(ivo_healpix_index(2, {ra}, dec)) FROM big HAVING MIN(ivo_healpix_index(2, {ra}, dec)) >= 0",
+        "SELECT b.id, ivo_healpix_index(3, {b}, f.dec) AS hpx FROM big AS b LEFT JOIN few AS f ON f.id = b.id",
+        "SELECT ivo_healpix_index(3, {ra}, dec) AS hpx FROM (SELECT ra, dec FROM few) AS q",
+        "SELECT f.id FROM few AS f WHERE EXISTS (SELECT 1 FROM big AS b WHERE ivo_healpix_index(6, {f}, f.dec) = "
+        "ivo_healpix_index(6, b.ra, b.dec))",
+    ],
+)
+def test_pixels_wherever_they_stand(engine, query):
+    own, counted = [query.format(ra=f"ra{more}", f=f"f.ra{more}", b=f"f.ra{more}") for more in ("", " + 0")]
+    assert sorted(map(str, engine.rows(own))) == sorted(map(str, engine.rows(counted)))

@@ -181,7 +181,7 @@ def _allowed(plan: _Plan, condition: Condition, relations: dict[str, Relation], 
 
 def _cost(plan: _Plan, relations: dict[str, Relation]) -> tuple[float, bool]:
     """Rows to be spread; then whether the other side's cells must be computed."""
-    return _rows(relations[plan.spread]), rel.position_alias(plan.held_point) is None
+    return _rows(relations[plan.spread]), rel.alias_of_point(plan.held_point) is None
 
 
 def _rows(relation: Relation) -> float:
@@ -227,7 +227,7 @@ def _partners(plan: _Plan, spread: Relation, held: Relation) -> exp.Expr | None:
     table = spread.table
     if plan.back is None or plan.center is None or table is None or not isinstance(held.node, exp.Table):
         return None
-    if rel.position_alias(plan.center) != spread.alias or held.node.meta.get("sample") is not None:
+    if rel.alias_of_point(plan.center) != spread.alias or held.node.meta.get("sample") is not None:
         return None
     if _rows(spread) < MANY_ROWS or _rows(held) > _rows(spread) / 4:
         return None
@@ -257,7 +257,7 @@ def _same_cell(plan: _Plan, spread: Relation, held: Relation, name: str) -> exp.
 def _key(plan: _Plan, held: Relation) -> exp.Expr:
     """The cell of a row, from the column of cells where there is one."""
     table = held.table
-    if rel.position_alias(plan.held_point) == held.alias and table is not None:
+    if rel.alias_of_point(plan.held_point) == held.alias and table is not None:
         column = rel.cell_column(held.alias, rel.alias_identifier(held), table)
         return binary(exp.BitwiseRightShift, column, whole(2 * (CELL_ORDER - plan.order)))
     point = plan.held_point

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from skygate.adql.geometry.constants import constant
 from skygate.adql.geometry.joins import join_by_cells
+from skygate.adql.geometry.pixels import lower_pixels
 from skygate.adql.geometry.predicates import distance, shape_condition, within
 from skygate.adql.geometry.prefilter import limit_by_cells
 from skygate.adql.geometry.shapes import (
@@ -67,10 +68,7 @@ def lower_geometry(tree: exp.Query) -> exp.Query:
     for node in reversed(list(tree.walk())):
         if name_of(node) in MEASURES:
             _lower_measure(node)
-    for node in list(tree.find_all(exp.Anonymous)):
-        if name_of(node) == "IVO_HEALPIX_INDEX" and len(node.expressions) == 2:
-            point = read_point(node.expressions[1])
-            node.set("expressions", [node.expressions[0], clone(point.lon), clone(point.lat)])
+    lower_pixels(tree)
     for node in _outermost_shapes(tree):
         _replace(node, spelled(read(node)))
     return tree

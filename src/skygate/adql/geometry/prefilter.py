@@ -150,7 +150,7 @@ def _limits(node: exp.Expr) -> Limits:
     if near is None:
         return {}
     point, shape = near
-    alias = rel.position_alias(point)
+    alias = rel.alias_of_point(point)
     region = constant_of(shape)
     if alias is None or region is None:
         return {}

@@ -78,11 +78,13 @@ def side_of(join: exp.Join | None) -> str:
     return str(join.args.get("side") or "").upper() if join is not None else ""
 
 
-def position_alias(point: PointShape) -> str | None:
+def alias_of_point(point: PointShape) -> str | None:
     """The alias of the catalogue table whose position columns a point is made of, if it is."""
-    if point.columns is None:
-        return None
-    lon, lat = point.columns
+    return None if point.columns is None else position_alias(*point.columns)
+
+
+def position_alias(lon: exp.Column, lat: exp.Column) -> str | None:
+    """The alias of the catalogue table whose position these two columns are, if they are."""
     table = lon.meta.get("table")
     if (
         not isinstance(table, Table)

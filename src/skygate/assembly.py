@@ -11,6 +11,7 @@ from pathlib import Path
 
 from skygate.adql import compile_query
 from skygate.engines.duck import DuckEngine
+from skygate.services.densities import DensitiesService
 from skygate.services.house import House
 from skygate.services.leaves import Leaves
 from skygate.services.places import Places
@@ -45,7 +46,8 @@ def open_house(settings: Settings) -> House:
         queries.close()
         engine.close()
 
-    return House(releases, queries, Leaves(_pages(root)), closing=close)
+    densities = DensitiesService(releases, queries)
+    return House(releases, queries, Leaves(_pages(root)), densities, closing=close)
 
 
 def bounds_of(settings: Settings, *, memory_bytes: int, running: int) -> Bounds:

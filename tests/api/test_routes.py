@@ -247,6 +247,8 @@ def test_the_description_is_ours_and_names_every_route(api):
         "/query",
         "/cone",
         "/crossmatch",
+        "/density",
+        "/density/sky",
     }
     assert told["servers"] == [{"url": "http://localhost/api"}]
     assert api.get("/api/docs").status_code == 404

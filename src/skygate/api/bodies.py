@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from skygate.domain.density import FINEST_SKY, MOST_BINS, AxisAsked, DensityAsked, SkyDensityAsked
+
 _LONGEST_NAME = 500
 
 
@@ -78,3 +80,47 @@ class CrossmatchQuery(_Body):
     columns: Columns = None
     maxrec: Maxrec = None
     format: FormatName = "arrow"
+
+
+class _Counting(_Body):
+    table: TableName
+    where: Annotated[Text | None, Field(description="An ADQL condition: only rows that meet it.")] = None
+    mean: Annotated[
+        Text | None, Field(description="An ADQL expression that is averaged over the rows of each bin.")
+    ] = None
+    format: FormatName = "json"
+
+
+Bins = Annotated[int, Field(ge=1, le=MOST_BINS, description="Number of bins.")]
+End = Annotated[
+    float | None, Field(description="Where the bins begin or end; without it the least or greatest value.")
+]
+
+
+class DensityBody(_Counting):
+    """Rows to be counted in bins of two values."""
+
+    x: Annotated[Text, Field(description="An ADQL expression: a number of each row.")]
+    y: Annotated[Text, Field(description="An ADQL expression: a number of each row.")]
+    x_bins: Bins = 512
+    y_bins: Bins = 512
+    x_low: End = None
+    x_high: End = None
+    y_low: End = None
+    y_high: End = None
+
+    def asked(self) -> DensityAsked:
+        """The same in the words of the house."""
+        x = AxisAsked(self.x, self.x_bins, self.x_low, self.x_high)
+        y = AxisAsked(self.y, self.y_bins, self.y_low, self.y_high)
+        return DensityAsked(self.table, x, y, self.where, self.mean)
+
+
+class SkyDensityBody(_Counting):
+    """Rows to be counted in HEALPix cells."""
+
+    order: Annotated[int, Field(ge=0, le=FINEST_SKY, description="HEALPix order; cells are NESTED, ICRS.")]
+
+    def asked(self) -> SkyDensityAsked:
+        """The same in the words of the house."""
+        return SkyDensityAsked(self.table, self.order, self.where, self.mean)

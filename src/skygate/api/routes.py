@@ -5,7 +5,8 @@ Must not know: what a query means, how rows are found. Each route reads, calls o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, FastAPI
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp
 
 from skygate import __version__, wire
 from skygate.api import shapes
-from skygate.api.bodies import CheckBody, ConeBody, CrossmatchQuery, QueryBody
+from skygate.api.bodies import CheckBody, ConeBody, CrossmatchQuery, DensityBody, QueryBody, SkyDensityBody
 from skygate.api.positions import positions_of
 from skygate.domain.account import Policy
 from skygate.domain.catalog import Release, Table
@@ -33,6 +34,7 @@ from skygate.formats import media
 from skygate.settings import Settings
 
 if TYPE_CHECKING:
+    from skygate.services.densities import Counted
     from skygate.services.house import House
 
 _SHOWN = 200
@@ -74,7 +76,7 @@ def application(house: House, settings: Settings) -> FastAPI:
         max_body_size=settings.uploads.max_mib << 20,
         exception_handlers=_handlers(),
     )
-    for router in (_metadata(house), _queries(house, settings)):
+    for router in (_metadata(house), _queries(house, settings), _densities(house)):
         app.include_router(router, responses={"default": _PROBLEM})
 
     @app.get("/openapi.json", include_in_schema=False)
@@ -198,6 +200,33 @@ def _queries(house: House, settings: Settings) -> APIRouter:
         )
         rows = await stream.while_connected(request, found)
         return await stream.answer(request, rows, form=form, about=about)
+
+    return router
+
+
+def _densities(house: House) -> APIRouter:
+    router = APIRouter(tags=["densities"])
+
+    async def answer(
+        request: Request, body: DensityBody | SkyDensityBody, counting: Callable[[], Awaitable[Counted]]
+    ) -> Response:
+        form = _form(body.format)
+        about = _about(house, request, body.table)
+        rows = await stream.while_connected(request, counting())
+        about = replace(about, infos=(*about.infos, *shapes.density_infos(rows.seen, rows.axes)))
+        return await stream.answer(request, rows, form=form, about=about)
+
+    @router.post("/density", responses=_ROWS, response_class=Response)
+    @declare(Policy.PUBLIC)
+    async def density(request: Request, body: DensityBody) -> Response:
+        """Rows of a table counted in equal bins of two values: a row for each bin that holds any."""
+        return await answer(request, body, lambda: house.densities.density(user_of(request), body.asked()))
+
+    @router.post("/density/sky", responses=_ROWS, response_class=Response)
+    @declare(Policy.PUBLIC)
+    async def sky(request: Request, body: SkyDensityBody) -> Response:
+        """Rows of a table counted in HEALPix cells: a row for each cell that holds any."""
+        return await answer(request, body, lambda: house.densities.sky(user_of(request), body.asked()))
 
     return router
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from skygate import wire
 from skygate.domain.catalog import Catalog, Column, Release, Schema, Table
+from skygate.domain.density import Axis, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,15 @@ def tables_json(catalog: Catalog) -> dict[str, Any]:
     """`Tables` as JSON, releases first, in the order in which they were published in."""
     ordered = sorted(catalog.schemas, key=_not_a_release)
     return wire.to_json(Tables(tuple(public_table(t) for s in ordered for t in s.tables)))
+
+
+def density_infos(seen: Seen, axes: tuple[Axis, Axis] | None) -> tuple[tuple[str, str], ...]:
+    """Remarks that go with a density: rows looked at, rows in a bin, and where the bins of a plane lie."""
+    found = [("density_rows", str(seen.rows)), ("density_inside", str(seen.inside))]
+    for name, axis in zip("xy", axes or (), strict=False):
+        told = (("low", repr(axis.low)), ("high", repr(axis.high)), ("bins", str(axis.bins)))
+        found += [(f"density_{name}", axis.expression), *((f"density_{name}_{k}", v) for k, v in told)]
+    return tuple(found)
 
 
 def _not_a_release(schema: Schema) -> bool:

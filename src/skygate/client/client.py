@@ -12,6 +12,7 @@ import httpx2
 import pyarrow as pa
 
 from skygate import wire
+from skygate.client.density import Density, SkyDensity, to_density, to_sky_density
 from skygate.client.positions import to_positions
 from skygate.client.result import Result, collected, warn_if_cut
 from skygate.client.show import Listing, listing
@@ -108,6 +109,40 @@ class Client:
             self._http, "api/crossmatch", params=asked, content=sink.getvalue(), headers=headers
         ) as rows:
             return warn_if_cut(collected(rows))
+
+    def density(
+        self,
+        table: str,
+        x: str,
+        y: str,
+        *,
+        bins: int | tuple[int, int] = 512,
+        range: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None),
+        where: str | None = None,
+        mean: str | None = None,
+    ) -> Density:
+        """Rows of a table counted in `bins` of two ADQL expressions, whatever their number.
+
+        `range` are the ends of x and of y, None for the least and the greatest value; `where` is an ADQL
+        condition; `mean` an expression that is averaged in each bin. Raises `BadParameter` with the name of
+        what is wrong.
+        """
+        of_x, of_y = (bins, bins) if isinstance(bins, int) else bins
+        body: dict[str, Any] = {"table": table, "x": x, "y": y, "x_bins": of_x, "y_bins": of_y}
+        for name, ends in zip("xy", range, strict=True):
+            if ends is not None:
+                body |= {f"{name}_low": _finite("range", ends[0]), f"{name}_high": _finite("range", ends[1])}
+        body |= {"where": where, "mean": mean, "format": "arrow"}
+        with post_for_rows(self._http, "api/density", json=body) as rows:
+            return to_density(collected(rows).rows)
+
+    def sky_density(
+        self, table: str, order: int, *, where: str | None = None, mean: str | None = None
+    ) -> SkyDensity:
+        """Rows of a table counted in HEALPix cells (NESTED, ICRS) of an order from 0 to 9."""
+        body = {"table": table, "order": order, "where": where, "mean": mean, "format": "arrow"}
+        with post_for_rows(self._http, "api/density/sky", json=body) as rows:
+            return to_sky_density(collected(rows).rows, order)
 
     def tables(self) -> Listing[Table]:
         """Every table that can be queried, with its columns."""

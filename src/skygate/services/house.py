@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from skygate.services.densities import DensitiesService
 from skygate.services.leaves import Leaves
 from skygate.services.queries import QueriesService
 from skygate.services.releases import ReleasesService
@@ -21,6 +22,7 @@ class House:
     releases: ReleasesService
     queries: QueriesService
     leaves: Leaves
+    densities: DensitiesService
     closing: Callable[[], None] = field(default=_nothing, repr=False)
 
     def close(self) -> None:

@@ -6,10 +6,6 @@ Must not know: what any door does. A new door is a line in `_doors`.
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -85,25 +81,11 @@ def served() -> Starlette:
     """The service of one server process, over the settings that the process inherits."""
     from skygate.assembly import open_house
 
-    _end_with_parent()
     settings = Settings()
     logs.set_up(settings.log.format, settings.log.level)
     house = open_house(settings)
     logs.event(log, "the house is open", version=__version__, root=str(settings.root.resolve()))
     return create_app(house, settings, warm=True)
-
-
-def _end_with_parent() -> None:
-    """Stop this process, gracefully, when the one that started it has died: nobody else would."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, name="skygate-parent", daemon=True).start()
 
 
 async def _warm(house: House) -> None:

@@ -1,11 +1,14 @@
 """`skygate serve`: how it starts, refuses to, and stops."""
 
+import contextlib
 import json
 import logging
 import os
 import re
+import resource
 import signal
 import socket
+import tempfile
 import threading
 import time
 
@@ -214,3 +217,113 @@ def _lives(pid: int) -> bool:
 def _children(pid: int) -> list[str]:
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return file.read().split()
+
+
+MANY = "SELECT a.* FROM mini.stars AS a, mini.stars AS b, mini.stars AS c"
+
+
+@pytest.mark.parametrize("form", ["fits", "parquet", "hdf5", "csv", "votable"])
+def test_a_full_disk_is_503_and_no_traceback(root, tmp_path, form):
+    asked = {"LANG": "ADQL", "QUERY": MANY, "RESPONSEFORMAT": form, "MAXREC": "200000"}
+    with serving(
+        root, log=tmp_path / "log", queries__spool_memory_mib="1", queries__spools_memory_mib="1"
+    ) as service:
+        before = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (500_000, before[1]))
+        try:
+            with httpx2.stream("GET", f"{service.url}/tap/sync", params=asked, timeout=60) as reply:
+                body = reply.read()
+                status, headers = reply.status_code, reply.headers
+        except httpx2.RemoteProtocolError:
+            assert form == "csv"
+        else:
+            assert status == 503 or (form == "votable" and b'"ERROR"' in body[-2000:])
+            assert status == 200 or int(headers["retry-after"]) > 0
+            assert b"no room" in body
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, before)
+        assert httpx2.get(f"{service.url}/tap/sync", params=asked, timeout=60).status_code == 200
+        said = service.said()
+    assert "Traceback" not in said
+    assert tempfile.gettempdir() in said
+
+
+def _gone(pids: list[int], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while any(_lives(pid) and _state(pid) != "Z" for pid in pids):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _state(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "Z"
+
+
+def test_server_processes_end_when_their_parent_is_killed(root, tmp_path):
+    with serving(root, "--workers", "2", log=tmp_path / "log", server__stop_seconds="1") as service:
+        children = [int(c) for c in _children(service.process.pid)]
+        assert len(children) >= 2
+        port = int(service.url.rpartition(":")[2])
+        service.process.kill()
+        service.process.wait(10)
+        assert _gone(children, 15), "a server process outlives its parent"
+        with socket.socket() as again:
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind(("127.0.0.1", port))
+        assert "Traceback" not in service.said()
+
+
+LONG_TEXT = "SELECT id FROM mini.stars WHERE " + " OR ".join(
+    f"(mag_g > {i} AND SIN(ra + {i}) < COS(dec * {i}))" for i in range(3000)
+)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("GET", "/tap/sync", {"LANG": "ADQL", "QUERY": SLOW}),
+        (
+            "GET",
+            "/tap/sync",
+            {"LANG": "ADQL", "QUERY": "SELECT a.* FROM mini.stars a, mini.stars b", "RESPONSEFORMAT": "hdf5"},
+        ),
+        ("POST", "/tap/sync", {"LANG": "ADQL", "QUERY": LONG_TEXT}),
+    ],
+)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_whatever_is_at_work_a_stop_is_kept_to(root, tmp_path, asked, workers):
+    method, path, values = asked
+    with serving(
+        root,
+        "--workers",
+        workers,
+        log=tmp_path / "log",
+        server__stop_seconds="1",
+        queries__sync_seconds="300",
+    ) as service:
+        children = [int(c) for c in _children(service.process.pid)] if workers != "1" else []
+
+        def ask() -> None:
+            with contextlib.suppress(httpx2.HTTPError):
+                how = {"params": values} if method == "GET" else {"data": values}
+                httpx2.request(method, f"{service.url}{path}", timeout=60, **how)
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.7)
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 1 + 8 + 3
+        assert _gone(children, 3)
+        for thread in threads:
+            thread.join(10)
+        said = service.said()
+    assert "nanobind" not in said
+    assert "leaked" not in said
+    assert "Traceback" not in said

@@ -7,35 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 from functools import cache
 from typing import ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from skygate.cli.process import raise_file_limit
 from skygate.settings import Server, Settings
 
 log = logging.getLogger("skygate.connections")
 
-_MOST_FILES = 65_536
 _FILES_OF_CONNECTIONS = 0.5
 """Connections' share of the files that the process may open; engines and spools have the rest."""
 _LINGER_S = 5.0
 _LATE = b"the request did not arrive in time"
 _FULL = b"too many requests are being answered"
-
-
-def raise_file_limit() -> int:
-    """Let this process open as many files as it may (within reason); returns how many that are."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if soft == resource.RLIM_INFINITY:
-        return _MOST_FILES
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        return wanted
-    return soft
 
 
 @cache

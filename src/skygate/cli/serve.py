@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from errno import EADDRNOTAVAIL
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 import click
 
 from skygate import __version__
+from skygate.cli import process
 from skygate.errors import BadParameter, NotFound, Where
 
-FACTORY = "skygate.app:served"
+FACTORY = "skygate.cli.process:served"
 CONNECTION = "skygate.cli.connections:Connection"
 _BACKLOG = 2048
 
@@ -114,9 +114,7 @@ def _run(settings: Any, listener: socket.socket) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from skygate.cli.connections import raise_file_limit
-
-    raise_file_limit()
+    process.raise_file_limit()
     config = uvicorn.Config(
         FACTORY,
         http=CONNECTION,
@@ -135,13 +133,8 @@ def _run(settings: Any, listener: socket.socket) -> None:
         h11_max_incomplete_event_size=64 * 1024,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stopped)  # the server library raises the signal again once it has stopped
+        signal.signal(number, process.leave)  # the server library raises the signal again once it has stopped
     if settings.server.workers > 1:
         Multiprocess(config, sockets=[listener]).run()
     else:
         uvicorn.Server(config).run(sockets=[listener])
-
-
-def _stopped(number: int, frame: object) -> None:
-    """A stop that was asked for is no failure."""
-    sys.exit(0)

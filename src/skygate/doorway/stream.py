@@ -8,6 +8,7 @@ its format tells the fault itself): no client takes a part for the whole.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import quote
@@ -29,6 +30,7 @@ AHEAD_BYTES = 64 * 1024
 """How much of an answer is made before its head is sent."""
 OVERFLOW_HEADER = "X-Skygate-Overflow"
 ROWS_HEADER = "X-Skygate-Rows"
+_LOOK_S = 0.01
 TOLD = "skygate.told"
 """In the scope: what the request log says of this request beside its own (a dict)."""
 
@@ -222,13 +224,18 @@ async def _disconnected(receive: Receive) -> None:
 
 
 async def _close(chunks: Iterator[bytes], rows: Heard) -> None:
-    """Free the writer and its rows, even while being cancelled."""
+    """Free the writer and its rows, even while being cancelled.
+
+    A cancelled call may have left its thread at work on the next chunk: closing the rows ends that soon.
+    """
 
     def free() -> None:
+        rows.close()
+        while getattr(chunks, "gi_running", False):
+            time.sleep(_LOOK_S)
         closing = getattr(chunks, "close", None)
         if closing is not None:
             closing()
-        rows.close()
 
     with CancelScope(shield=True):
         await to_thread.run_sync(free)

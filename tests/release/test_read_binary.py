@@ -417,7 +417,7 @@ def test_sqlite_tables_and_selects(tmp_path: Path) -> None:
     assert content(reader) == {
         "id": [1, 2, 2**62],
         "x": [1.0, 2.5, None],
-        "t": ["é", None, None],
+        "t": ["é", "", None],
         "mixed": ["1", "x", None],
     }
     assert reader.rows == 3

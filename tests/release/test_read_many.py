@@ -78,3 +78,14 @@ def test_numbers_of_other_formats_are_still_cast(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": [2], "s": ["x"]}), tmp_path / "b.parquet")
     reader = open_files([tmp_path / "a.parquet", tmp_path / "b.parquet"], TableRecipe("t", ("x",)))
     assert values(reader, "s") == ["1.5", "x"]
+
+
+def test_a_column_that_some_files_do_not_have_is_told(tmp_path: Path) -> None:
+    texts = ("id,x,y\n1,2,3\n", "id,x\n4,5\n", "id\n6\n")
+    reader = opened(tmp_path, *texts)
+    assert values(reader, "x") == [2, 5, None]
+    told = {f.column: f for f in reader.findings if f.code == "column_missing"}
+    assert {name: f.count for name, f in told.items()} == {"x": 1, "y": 2}
+    assert "z2.csv first" in told["y"].message
+    chosen = opened(tmp_path, *texts, only_listed=True, columns=(("id", ColumnRecipe()),))
+    assert not chosen.findings

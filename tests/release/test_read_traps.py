@@ -231,3 +231,39 @@ def test_zstd_in_frames(tmp_path: Path) -> None:
     path = tmp_path / "t.csv.zst"
     path.write_bytes(nothing + squeeze(b"a,b\n1,2\n") + nothing + squeeze(b"3,4\n" * 1000) + nothing)
     assert values(opened(path)) == {"a": [1] + [3] * 1000, "b": [2] + [4] * 1000}
+
+
+def test_blanks_around_texts_of_text_files_go_and_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('n,t,u\n1,"  padded  ",x\n2,plain,NONE \n3,"   ",y\n4,end ,z\n')
+    reader = opened(path, columns=(("u", ColumnRecipe(nulls=("NONE",))),))
+    batches = list(reader.batches())
+    assert pa.Table.from_batches(batches).column("t").to_pylist() == ["padded", "plain", None, "end"]
+    assert changes_in(batches[0]) == {
+        "t": ["blanks around the text left out", 2],
+        "u": ["NONE made null", 1],
+    }
+
+
+@pytest.mark.parametrize("kind", [fits.BinTableHDU, fits.TableHDU])
+def test_blanks_before_a_text_of_fits_are_part_of_it(tmp_path: Path, kind: Any) -> None:
+    form = "A8" if kind is fits.TableHDU else "8A"
+    column = fits.Column("t", form, array=np.array(["  lead", "end  ", "      "]))
+    kind.from_columns([column]).writeto(tmp_path / "a.fits")
+    assert values(opened(tmp_path / "a.fits")) == {"t": ["  lead", "end", None]}
+
+
+def test_an_empty_text_of_sqlite_is_no_null(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.execute("CREATE TABLE a (t TEXT)")
+        connection.executemany("INSERT INTO a VALUES (?)", [("",), (None,), (" x ",)])
+    connection.close()
+    assert values(opened(tmp_path / "a.db")) == {"t": ["", None, " x "]}
+
+
+def test_a_fits_file_that_ends_within_a_block_is_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits"
+    fits.BinTableHDU.from_columns([fits.Column("n", "K", array=np.arange(9))]).writeto(path)
+    path.write_bytes(path.read_bytes()[: 2880 + 700])
+    with pytest.raises(BadRelease, match="cut short"):
+        opened(path)

@@ -28,9 +28,11 @@ from skygate.release.read.text_values import (
     ARROW,
     CONVERTERS,
     MISSING,
+    OUTER_BLANKS,
     Guess,
     Kind,
     first_misfit,
+    outer_blanks,
     read_again,
 )
 from skygate.release.recipe import TableRecipe
@@ -181,6 +183,9 @@ def convert_texts(
             column, count = _without(column, own)
             if count:
                 changes[field.name] = f"{', '.join(own)} made null", count
+        if field.kind is Kind.TEXT and (count := outer_blanks(column)):
+            what, before = changes.get(field.name, ("", 0))
+            changes[field.name] = f"{what} or ".removeprefix(" or ") + OUTER_BLANKS, before + count
         try:
             arrays.append(CONVERTERS[field.kind](column, nulls))
         except pa.ArrowInvalid as error:

@@ -28,6 +28,8 @@ from skygate.release.read.text_findings import NOT_UTF8, of_encoding
 from skygate.release.recipe import TableRecipe
 
 _BLOCK_BYTES = 64 << 20
+_UNIT = 2880
+"""Bytes of a FITS block (FITS 4.0, section 3.1)."""
 _SECTION = "XTENSION"
 _DAMAGED = (OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, fits.VerifyError)
 """What reading a header with missing or unreadable cards ends in."""
@@ -80,6 +82,9 @@ def _header(path: Path, plain: Path, inside: str | None) -> tuple[Any, int, list
             raise unreadable(path, error, what="FITS") from error
     if wanted is not None:
         return *wanted, tables if inside is None else []
+    size = plain.stat().st_size
+    if size % _UNIT:
+        raise fault(path, f"is cut short: {size} bytes are no whole number of FITS blocks of {_UNIT}")
     if inside is None:
         raise fault(path, "holds no table")
     raise fault(path, f"has no table {inside!r}", hint="its tables are " + (", ".join(tables) or "none"))

@@ -115,6 +115,8 @@ def _values(path: Path, field: _Field, grid: np.ndarray[Any, Any], first: int) -
         is_null = pc.equal(pc.utf8_trim_whitespace(texts), field.null)
         texts = pc.if_else(is_null, pa.scalar(None, pa.string()), texts)
     try:
+        if field.kind is Kind.TEXT:  # blanks before a text are part of it (FITS 4.0, section 7.2.5)
+            return texts
         values = CONVERTERS[field.kind](texts, ("",))
         return _scaled(field, values) if field.is_scaled else values
     except (pa.ArrowInvalid, ValueError) as error:

@@ -21,6 +21,7 @@ from skygate.release.read.source import (
     changes_in,
     entry_for,
     fault,
+    is_wanted,
     unreadable,
     with_changes,
 )
@@ -52,7 +53,7 @@ def open_files(paths: Sequence[Path], recipe: TableRecipe) -> TableReader:
         finally:
             reader.close()
     schema = pa.schema([pa.field(name, kind) for name, kind in found.types.items()])
-    findings = [*found.findings, *found.mixed(recipe)]
+    findings = [*found.findings, *found.mixed(recipe), *found.lacking(recipe)]
 
     def read(max_rows: int) -> Iterator[pa.RecordBatch]:
         late: list[Finding] = []
@@ -91,6 +92,7 @@ class _Found:
         """By file: its own names of columns that the table calls otherwise."""
         self._units_told: set[str] = set()
         self._held: dict[str, list[tuple[Path, pa.DataType]]] = {}
+        self._having: dict[str, set[Path]] = {}
 
     def name(self, path: Path, reader: TableReader) -> None:
         """See which columns of a file the table calls otherwise."""
@@ -110,6 +112,7 @@ class _Found:
             self.findings.append(replace(finding, column=column))
         for column, field in zip(reader.columns, reader.schema, strict=True):
             name = names.get(column.name, column.name)
+            self._having.setdefault(name, set()).add(path)
             self._note_unit(path, name, column)
             _widen(path, self.columns, self.types, replace(column, name=name), field)
             if not _is_empty(column):
@@ -143,6 +146,24 @@ class _Found:
             for name, kind in self.types.items()
             if pa.types.is_string(kind) and any(held != kind for _, held in self._held.get(name, ()))
         )
+
+    def lacking(self, recipe: TableRecipe) -> Iterator[Finding]:
+        """A warning for each published column that some of the files do not have."""
+        for name in self.columns:
+            without = self._without(name)
+            if without and is_wanted(recipe, name):
+                yield Finding(
+                    "warning",
+                    "column_missing",
+                    f"{len(without)} of {len(self.renamed)} files, {without[0].name} first, "
+                    "have no such column: there it is null",
+                    "are these files of this table, and complete?",
+                    column=name,
+                    count=len(without),
+                )
+
+    def _without(self, name: str) -> list[Path]:
+        return [path for path in self.renamed if path not in self._having[name]]
 
     def mixed(self, recipe: TableRecipe) -> Iterator[Finding]:
         """A warning for each of `texts` whose type the recipe does not give."""

@@ -55,7 +55,7 @@ def text_array(values: np.ndarray[Any, Any]) -> pa.Array:
     binary = pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(width), len(data), [None, pa.py_buffer(data.view(np.uint8).reshape(-1))]
     )
-    return empty_to_null(as_text(binary.cast(pa.binary())))
+    return empty_to_null(as_text(binary.cast(pa.binary()), leading=True))
 
 
 def empty_to_null(texts: pa.Array) -> pa.Array:

@@ -142,7 +142,7 @@ def _batch(rows: list[tuple[Any, ...]], indexes: list[int], schema: pa.Schema) -
     for index, field in zip(indexes, schema, strict=True):
         values = columns[index]
         if pa.types.is_string(field.type):
-            values = [None if v is None or v == "" else str(v) for v in values]
+            values = [None if v is None else str(v) for v in values]
         elif pa.types.is_floating(field.type):
             values = [None if v is None else float(v) for v in values]
         arrays.append(pa.array(values, field.type))

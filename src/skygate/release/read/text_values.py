@@ -112,6 +112,16 @@ def to_texts(texts: pa.Array, nulls: tuple[str, ...] = MISSING) -> pa.Array:
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
 
+OUTER_BLANKS = "blanks around the text left out"
+
+
+def outer_blanks(texts: pa.Array) -> int:
+    """How many texts lose blanks before or behind them; wholly blank ones are null and no loss."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    changed = pc.and_(pc.not_equal(trimmed, texts), pc.not_equal(trimmed, ""))
+    return int(pc.sum(changed).as_py() or 0)
+
+
 CONVERTERS: dict[Kind, Callable[[pa.Array, tuple[str, ...]], pa.Array]] = {
     Kind.EMPTY: to_texts,
     Kind.BOOLEAN: to_booleans,
@@ -122,15 +132,19 @@ CONVERTERS: dict[Kind, Callable[[pa.Array, tuple[str, ...]], pa.Array]] = {
 }
 
 
-def as_text(binary: pa.Array) -> pa.Array:
-    """Bytes as trimmed text: each value UTF-8 where it is, else Windows-1252; after a NUL all is dropped."""
+def as_text(binary: pa.Array, *, leading: bool = False) -> pa.Array:
+    """Bytes as text: each value UTF-8 where it is, else Windows-1252; after a NUL all is dropped.
+
+    Blanks at the end are, and those at the beginning unless `leading` says that they mean something.
+    """
     try:
         text = pc.cast(binary, pa.string())
     except pa.ArrowInvalid:
         text = pa.array([None if b is None else decoded(b) for b in binary.to_pylist()], pa.string())
-    trimmed = pc.ascii_trim(text, characters=" \0\t\r")
+    trim = pc.ascii_rtrim if leading else pc.ascii_trim
+    trimmed = trim(text, characters=" \0\t\r")
     if pc.any(pc.match_substring(trimmed, "\0")).as_py():
-        trimmed = pc.ascii_trim(pc.replace_substring_regex(trimmed, "\0(?s:.*)$", ""), characters=" \t\r")
+        trimmed = trim(pc.replace_substring_regex(trimmed, "\0(?s:.*)$", ""), characters=" \t\r")
     return trimmed
 
 

@@ -22,6 +22,7 @@ from skygate.api import routes as api
 from skygate.domain.account import ANONYMOUS
 from skygate.domain.query import Query
 from skygate.doorway import errors, health, logs, urls
+from skygate.doorway.bodies import Bodies
 from skygate.doorway.errors import Accent, Fault
 from skygate.doorway.requests import Faults, Head, Requests
 from skygate.doorway.urls import Outside
@@ -69,6 +70,7 @@ def create_app(house: House, settings: Settings, *, warm: bool = False) -> Starl
             Middleware(Head),
             Middleware(Outside, server=settings.server),
             Middleware(Faults, accent=accent_of),
+            Middleware(Bodies, most_bytes=settings.uploads.all_mib << 20),
         ],
         exception_handlers=errors.handlers(_accent),
         lifespan=lifespan,

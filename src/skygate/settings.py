@@ -64,7 +64,7 @@ class Server(_Group):
         "127.0.0.1"
     )
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks a free one.")] = 8000
-    workers: Annotated[int, Field(ge=1, description="Number of server processes.")] = 1
+    workers: Annotated[int, Field(ge=1, le=512, description="Number of server processes.")] = 1
     base_url: Annotated[
         str | None,
         AfterValidator(_web_address),
@@ -82,70 +82,100 @@ class Server(_Group):
         ),
     ] = "127.0.0.1"
     stop_seconds: Annotated[
-        int, Field(ge=0, description="How long running requests may finish after a stop signal.")
+        int, Field(ge=0, le=3600, description="How long running requests may finish after a stop signal.")
     ] = 15
     connections: Annotated[
         int,
         Field(
             ge=0,
+            le=1_000_000,
             description="Connections held open at once in each process; beyond it the one that has asked "
             "nothing for longest is closed. 0, and at most: half of the files that the process may open.",
         ),
     ] = 0
     head_seconds: Annotated[
-        float, Field(gt=0, description="How long the head of a request may take to arrive.")
+        float, Field(gt=0, le=3600, description="How long the head of a request may take to arrive.")
     ] = 20.0
     body_seconds: Annotated[
-        float, Field(gt=0, description="How long the body of a request may pause while it arrives.")
+        float,
+        Field(gt=0, le=86_400, description="How long the body of a request may pause while it arrives."),
     ] = 60.0
     stalled_seconds: Annotated[
         float,
-        Field(gt=0, description="How long a client may take nothing of its answer before it is cut off."),
+        Field(
+            gt=0,
+            le=86_400,
+            description="How long a client may take nothing of its answer before it is cut off.",
+        ),
     ] = 300.0
 
 
 class Queries(_Group):
     """What one query may use."""
 
-    sync_seconds: Annotated[float, Field(gt=0, description="Longest run of a synchronous query.")] = 60.0
+    sync_seconds: Annotated[
+        float, Field(gt=0, le=604_800, description="Longest run of a synchronous query.")
+    ] = 60.0
     default_maxrec: Annotated[
-        int, Field(ge=0, description="Rows of an answer when MAXREC is not given; beyond it: overflow.")
+        int,
+        Field(ge=0, le=2**40, description="Rows of an answer when MAXREC is not given; beyond it: overflow."),
     ] = 1_000_000
-    hard_maxrec: Annotated[int, Field(ge=1, description="Largest MAXREC; higher ones are clipped to it.")] = (
-        10_000_000
-    )
+    hard_maxrec: Annotated[
+        int, Field(ge=1, le=2**40, description="Largest MAXREC; higher ones are clipped to it.")
+    ] = 10_000_000
     running: Annotated[
-        int, Field(ge=0, description="Queries running at once in all processes; 0 means as many as cores.")
+        int,
+        Field(
+            ge=0, le=1024, description="Queries running at once in all processes; 0 means as many as cores."
+        ),
     ] = 0
     waiting: Annotated[
-        int, Field(ge=0, description="Queries that may wait for a place, in each process.")
+        int, Field(ge=0, le=100_000, description="Queries that may wait for a place, in each process.")
     ] = 16
     wait_seconds: Annotated[
-        float, Field(ge=0, description="How long a query may wait for a place before 503 is answered.")
+        float,
+        Field(ge=0, le=3600, description="How long a query may wait for a place before 503 is answered."),
     ] = 10.0
     memory_gib: Annotated[
         float,
-        Field(ge=0, description="Memory of the engine in GiB, in each process; 0: a third of the machine."),
+        Field(
+            ge=0,
+            le=65_536,
+            description="Memory of the engine in GiB, in each process; 0: a third of the machine.",
+        ),
     ] = 0.0
     spool_memory_mib: Annotated[
-        int, Field(ge=1, description="Rows of one answer kept in memory before they go to a temporary file.")
+        int,
+        Field(
+            ge=1,
+            le=1_048_576,
+            description="Rows of one answer kept in memory before they go to a temporary file.",
+        ),
     ] = 32
     spool_disk_gib: Annotated[
-        float, Field(gt=0, description="Largest temporary file of one answer; beyond it the query fails.")
+        float,
+        Field(
+            gt=0, le=1_048_576, description="Largest temporary file of one answer; beyond it the query fails."
+        ),
     ] = 20.0
     spools_memory_mib: Annotated[
         int,
-        Field(ge=1, description="Memory of all answers that wait for readers; beyond it: temporary files."),
+        Field(
+            ge=1,
+            le=1_048_576,
+            description="Memory of all answers that wait for readers; beyond it: temporary files.",
+        ),
     ] = 512
     spools_disk_gib: Annotated[
         float,
         Field(
             ge=0,
+            le=1_048_576,
             description="Temporary files of all answers that wait for readers; beyond it queries are told "
             "503. 0: two fifths of what is free at the start.",
         ),
     ] = 0.0
-    max_query_kib: Annotated[int, Field(ge=1, description="Longest ADQL text.")] = 256
+    max_query_kib: Annotated[int, Field(ge=1, le=4096, description="Longest ADQL text.")] = 256
 
     @model_validator(mode="after")
     def _in_order(self) -> Queries:
@@ -160,8 +190,14 @@ class Queries(_Group):
 class Uploads(_Group):
     """What callers may send."""
 
-    max_mib: Annotated[int, Field(ge=1, description="Largest request body.")] = 256
-    max_rows: Annotated[int, Field(ge=1, description="Most positions in one crossmatch.")] = 5_000_000
+    max_mib: Annotated[int, Field(ge=1, le=65_536, description="Largest request body.")] = 256
+    all_mib: Annotated[
+        int,
+        Field(ge=1, le=1_048_576, description="All request bodies together, in each process; beyond it 503."),
+    ] = 1024
+    max_rows: Annotated[int, Field(ge=1, le=100_000_000, description="Most positions in one crossmatch.")] = (
+        5_000_000
+    )
 
 
 class Log(_Group):

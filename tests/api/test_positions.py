@@ -50,3 +50,10 @@ def test_damaged_streams_are_the_callers_mistake(changes, kept):
     with contextlib.suppress(CallerError):
         rows = positions_of(bytes(body[: max(kept, 1)]), most=1000).num_rows
     assert rows <= 1000
+
+
+def test_a_name_that_is_no_text_is_refused():
+    named = PLAIN.append_column("xyzzyq", PLAIN["id"])
+    broken = stream(named).replace(b"xyzzyq", b"\xcc\xccyzzq")
+    with pytest.raises(BadParameter, match="cannot be read"):
+        positions_of(broken, most=1000)

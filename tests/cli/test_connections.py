@@ -1,6 +1,7 @@
 """Connections that ask nothing, say little or take nothing: none keeps others from being served."""
 
 import os
+import resource
 import signal
 import socket
 import time
@@ -96,8 +97,6 @@ def test_who_asks_nothing_makes_room(root, tmp_path):
 
 def test_few_files_are_enough_for_many_idle_connections(root, tmp_path):
     """The limit on files sets the limit on connections."""
-    import resource
-
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     launcher = serving(
         root, log=tmp_path / "log", before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
@@ -183,3 +182,51 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_bodies_together_are_bounded(root, tmp_path):
+    """What has come is held until it is answered; what is too much is refused, and room comes back."""
+    settings = {"uploads__max_mib": "2", "uploads__all_mib": "3", "server__body_seconds": "20"}
+    with serving(root, log=tmp_path / "log", **settings) as service:
+        head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 2000000\r\n\r\n"
+        crossmatch = head % (
+            b"/api/crossmatch?table=stars&radius_deg=1",
+            b"application/vnd.apache.arrow.stream",
+        )
+        holding = [opened(service, crossmatch + bytes(1_900_000)) for _ in range(1)]
+        time.sleep(0.5)
+        try:
+            query = head % (b"/api/query", b"application/json")
+            for request in (crossmatch, query):
+                with opened(service, request + b" " * 1_999_000) as wire:
+                    reply = told(wire)
+                assert reply.startswith(b"HTTP/1.1 503 "), reply[:200]
+                assert b"retry-after: 5" in reply.lower()
+            assert alive(service)
+        finally:
+            for wire in holding:
+                wire.close()
+        time.sleep(0.5)
+        whole = httpx2.post(
+            f"{service.url}/api/query", json={"query": "SELECT id FROM stars" + " " * 200_000}
+        )
+        assert whole.status_code == 200
+        assert "Traceback" not in service.said()
+
+
+def test_few_files_make_no_storm_in_the_log(root, tmp_path):
+    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))  # noqa: E731
+    with serving(root, log=tmp_path / "log", before=few) as service:
+        wires = []
+        try:
+            for _ in range(300):
+                wires.append(opened(service, b"GET / HT"))
+            assert alive(service)
+        except OSError:
+            pass
+        finally:
+            for wire in wires:
+                wire.close()
+        time.sleep(0.5)
+        assert alive(service)
+        assert service.said().count("Too many open files") < 20

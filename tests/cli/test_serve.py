@@ -85,6 +85,9 @@ def test_nothing_to_serve_is_one_sentence(run, tmp_path, below):
         ("SKYGATE__QUERIES__SYNC_SECONDS", "long"),
         ("SKYGATE__LOG__FORMAT", "xml"),
         ("SKYGATE__SERVER__PROT", "1"),
+        ("SKYGATE__QUERIES__SYNC_SECONDS", "1e300"),
+        ("SKYGATE__QUERIES__MEMORY_GIB", "1e300"),
+        ("SKYGATE__QUERIES__RUNNING", "1000000"),
     ],
 )
 def test_a_wrong_setting_is_named(run, root, name, value):

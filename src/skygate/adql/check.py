@@ -18,6 +18,8 @@ MAX_PARTS = 20_000
 WRITTEN = (exp.Literal, exp.Neg, exp.Identifier)
 MAX_REGIONS = 300
 """Regions and distances: each is many operations of the engine in every row, and cells to be found."""
+MAX_CORNERS = 64
+"""Corners of polygons that are not the same in each row: each is a page of the engine's language."""
 MAX_POINTS = 1_000
 """Points, and corners of polygons."""
 
@@ -63,7 +65,7 @@ def check(tree: exp.Query, text: str) -> exp.Query:
     if not isinstance(tree, (exp.Select, exp.SetOperation)):
         raise BadQuery(f"{type(tree).__name__} is not a query of ADQL")
     todo: list[tuple[exp.Expr, int]] = [(tree, 1)]
-    count, regions, points = 0, 0, 0
+    count, regions, points, corners = 0, 0, 0, 0
     while todo:
         node, depth = todo.pop()
         kind = type(node)
@@ -76,6 +78,10 @@ def check(tree: exp.Query, text: str) -> exp.Query:
             _geometry(node, text)
             regions += node.this in REGIONS
             points += _points(node)
+            corners += _moving_corners(node)
+            if corners > MAX_CORNERS:
+                said = f"more than {MAX_CORNERS} corners of polygons in a query depend on columns"
+                raise _bad(said, node, text)
             if regions > MAX_REGIONS:
                 raise _bad(f"more than {MAX_REGIONS} regions and distances in a query", node, text, hint=MANY)
             if points > MAX_POINTS:
@@ -88,6 +94,13 @@ def check(tree: exp.Query, text: str) -> exp.Query:
             hint="a long list of values is written x IN (1, 2, …); positions go better as a table",
         )
     return tree
+
+
+def _moving_corners(node: exp.Expr) -> int:
+    """Corners of a polygon that is another one in each row."""
+    if node.this != "POLYGON" or next(node.find_all(exp.Column), None) is None:
+        return 0
+    return len(node.expressions) // 2
 
 
 def _points(node: exp.Expr) -> int:

@@ -344,6 +344,8 @@ class Resolver:
                 place = named[0] if len(named) == 1 else None
             if place is None:
                 self.values.value(node, scope)
+                if next(item.this.find_all(exp.Column, exp.Anonymous, exp.Window), None) is None:
+                    self.names.fail("ORDER BY takes columns, values or the numbers of columns", node)
                 place = next((i for i, other in enumerate(items, start=1) if other == item.this), None)
             if place is not None:
                 if kind(outs[place - 1].column) in ("array", *types.GEOMETRIES):

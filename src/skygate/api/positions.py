@@ -28,6 +28,7 @@ def positions_of(body: bytes, *, most: int) -> pa.Table:
                 )
         with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
             schema = reader.schema
+            _ = schema.names  # decodes them: some are no UTF-8
             if len(schema) > _MOST_COLUMNS:
                 raise TooLarge(f"more than {_MOST_COLUMNS} columns of positions")
             for batch in reader:

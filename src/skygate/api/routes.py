@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, FastAPI
 from fastapi import Query as QueryString
 from fastapi.exceptions import RequestValidationError
@@ -188,7 +190,8 @@ def _queries(house: House, settings: Settings) -> APIRouter:
         """The rows of a table around each of many positions."""
         form = _form(asked.format)
         about = _about(house, request, asked.table)
-        positions = positions_of(await request.body(), most=settings.uploads.max_rows)
+        read = partial(positions_of, await request.body(), most=settings.uploads.max_rows)
+        positions = await to_thread.run_sync(read)
         found = house.queries.crossmatch(
             user_of(request),
             asked.table,

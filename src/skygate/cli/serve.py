@@ -18,6 +18,7 @@ from skygate.errors import BadParameter, NotFound, Where
 FACTORY = "skygate.cli.process:served"
 CONNECTION = "skygate.cli.connections:Connection"
 _BACKLOG = 2048
+"""Connections that wait to be taken; all of them may be taken at once, so open files bound them too."""
 
 
 @click.command()
@@ -44,12 +45,13 @@ def serve(**options: Any) -> None:
     settings = read_settings()
     logs.set_up(settings.log.format, settings.log.level)
     _require_releases(settings)
-    listener = listen(settings.server.host, settings.server.port)
+    backlog = min(_BACKLOG, max(16, process.raise_file_limit() // 4))
+    listener = listen(settings.server.host, settings.server.port, backlog=backlog)
     url = _url_of(listener, settings.server.host)
     click.echo(f"Skygate {__version__} serves {settings.root} at {url}/", err=True)
     if settings.server.base_url:
         click.echo(f"users reach it at {settings.server.base_url.rstrip('/')}/", err=True)
-    _run(settings, listener)
+    _run(settings, listener, backlog)
 
 
 def _as_environment(options: Mapping[str, Any]) -> dict[str, str]:
@@ -73,7 +75,7 @@ def _require_releases(settings: Any) -> None:
         )
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, backlog: int = _BACKLOG) -> socket.socket:
     """A bound socket; raises `BadParameter` when the address or port cannot be had."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -82,7 +84,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
+        listener.listen(backlog)
     except (OSError, UnicodeError) as fault:
         if (
             not isinstance(fault, OSError)
@@ -109,16 +111,16 @@ def _url_of(listener: socket.socket, host: str) -> str:
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def _run(settings: Any, listener: socket.socket) -> None:
+def _run(settings: Any, listener: socket.socket, backlog: int) -> None:
     """Serve until a signal; running requests may finish within `stop_seconds`."""
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    process.raise_file_limit()
     config = uvicorn.Config(
         FACTORY,
         http=CONNECTION,
         factory=True,
+        backlog=backlog,
         workers=settings.server.workers,
         access_log=False,
         log_config=None,

@@ -36,6 +36,11 @@ class Places:
         self._guard = threading.Lock()
 
     @property
+    def wait_s(self) -> float:
+        """How long one may wait in line."""
+        return self._wait_s
+
+    @property
     def free(self) -> int:
         """Places that nobody has."""
         return self._free

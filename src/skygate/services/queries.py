@@ -15,7 +15,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 import pyarrow as pa
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, WouldBlock, move_on_after, to_thread
 
 from skygate import wire
 from skygate.domain.account import Principal
@@ -35,8 +35,10 @@ log = logging.getLogger("skygate.query")
 _LOGGED_CHARACTERS = 2048
 _KEPT_SAMPLES = 256
 _COMPILING = 2
-"""Queries that are understood at once: it is work of the interpreter, and others want to be answered."""
+"""Queries that are understood at once, short and long ones each: it is work of the interpreter."""
 _WAITING_TEXTS = 64
+_SHORT_TEXT = 2000
+"""Characters of a text that does not wait behind longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class QueriesService:
         self._places = places
         self._bounds = bounds
         self._compile = compiler
-        self._compiling = CapacityLimiter(_COMPILING)
+        self._compiling = (CapacityLimiter(_COMPILING), CapacityLimiter(_COMPILING))
         self._samples: OrderedDict[tuple[str, str, int], pa.Table] = OrderedDict()
         self._samples_guard = threading.Lock()
         self._room = Room(bounds.room_memory_bytes, bounds.room_disk_bytes)
@@ -227,12 +229,23 @@ class QueriesService:
         return text
 
     async def _plan(self, text: str, snapshot: Snapshot) -> Plan:
-        if self._compiling.statistics().tasks_waiting >= _WAITING_TEXTS:
-            raise Busy("too many queries wait to be understood", hint="try again", retry_after_s=2)
+        lane = self._compiling[len(text) > _SHORT_TEXT]
+        if lane.statistics().tasks_waiting >= _WAITING_TEXTS:
+            raise _crowded()
+        mark = object()
         try:
-            return await to_thread.run_sync(self._compiled, text, snapshot.catalog, limiter=self._compiling)
+            lane.acquire_on_behalf_of_nowait(mark)
+        except WouldBlock:
+            with move_on_after(self._places.wait_s):
+                await lane.acquire_on_behalf_of(mark)
+            if mark not in lane.statistics().borrowers:
+                raise _crowded() from None
+        try:
+            return await to_thread.run_sync(self._compiled, text, snapshot.catalog)
         except RecursionError:
             raise BadQuery("the query is nested too deeply", hint="split it with WITH") from None
+        finally:
+            lane.release_on_behalf_of(mark)
 
     def _compiled(self, text: str, catalog: Catalog) -> Plan:
         return self._compile(text, catalog, dialect=self._engine.dialect)
@@ -300,6 +313,10 @@ class QueriesService:
             extra={"fields": fields},
             exc_info=fault if ours else None,
         )
+
+
+def _crowded() -> Busy:
+    return Busy("too many queries wait to be understood", hint="try again", retry_after_s=2)
 
 
 def checked(plan: Plan) -> Checked:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from skygate.adql import compile_query
 from skygate.engines.duck import DuckEngine
+from skygate.engines.mapped import MappedColumns
 from skygate.services.house import House
 from skygate.services.leaves import Leaves
 from skygate.services.places import Places
@@ -38,6 +39,7 @@ def open_house(settings: Settings) -> House:
         Places(running, waiting=settings.queries.waiting, wait_s=settings.queries.wait_seconds),
         bounds=bounds_of(settings, memory_bytes=memory, running=running),
         compiler=compile_query,
+        accelerator=MappedColumns(),
     )
 
     def close() -> None:

@@ -132,9 +132,10 @@ class FolderReleases:
     def fingerprint(self) -> str:
         """Changes whenever any pointer changes: names, inodes and times of the pointers."""
         marks: list[str] = []
+        root = os.fspath(self._folder)
         for name in self._folders():
             try:
-                stat = os.stat(self._folder / name / POINTER)
+                stat = os.stat(f"{root}/{name}/{POINTER}")
             except OSError:
                 continue
             marks.append(f"{name}:{stat.st_ino}:{stat.st_mtime_ns}:{stat.st_ctime_ns}")

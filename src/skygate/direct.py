@@ -7,15 +7,20 @@ None: the client asks by HTTP then, and hears it as everybody does. Must not kno
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Sequence
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from skygate.client.inside import Answer
 from skygate.domain.account import ANONYMOUS
-from skygate.domain.query import Query
+from skygate.domain.catalog import Table
+from skygate.domain.query import About, Query
 from skygate.domain.sky import Circle, Position
+from skygate.doorway import origin
 from skygate.errors import HouseError
+from skygate.formats import columnar
 from skygate.ports import Rows
 from skygate.settings import Uploads
 
@@ -38,20 +43,22 @@ class Direct:
         self._house: House | None = house
         self._uploads = uploads
         self._wait = wait
+        self._told: dict[tuple[int, str, frozenset[str]], Mapping[str, str]] = {}
 
     def close(self) -> None:
         """Let go of the house."""
         self._house = None
 
-    def query(self, adql: str, maxrec: int | None) -> Rows | None:
+    def query(self, adql: str, maxrec: int | None) -> Answer | None:
         """The answer to ADQL."""
         house = self._house
         if house is None or not _is_text(adql) or not _is_count(maxrec):
             return None
         asked = Query(adql, maxrec)
         try:
-            found = house.queries.run_at_once(ANONYMOUS, asked)
-            return found if found is not None else self._wait(house.queries.run(ANONYMOUS, asked))
+            found, tables = house.queries.run_at_once(ANONYMOUS, asked)
+            rows = found if found is not None else self._wait(house.queries.run(ANONYMOUS, asked))
+            return Answer(rows, self._metadata(house, tables, query=adql))
         except HouseError:
             return None
 
@@ -63,7 +70,7 @@ class Direct:
         radius_deg: float,
         columns: Sequence[str] | None,
         maxrec: int | None,
-    ) -> Rows | None:
+    ) -> Answer | None:
         """The rows around a position."""
         house = self._house
         if house is None or not _is_plain(table, columns, maxrec):
@@ -74,9 +81,9 @@ class Direct:
         queries = house.queries
         try:
             found = queries.cone_at_once(ANONYMOUS, table, circle, columns=columns, maxrec=maxrec)
-            if found is not None:
-                return found
-            return self._wait(queries.cone(ANONYMOUS, table, circle, columns=columns, maxrec=maxrec))
+            if found is None:
+                found = self._wait(queries.cone(ANONYMOUS, table, circle, columns=columns, maxrec=maxrec))
+            return self._of_table(house, table, found)
         except HouseError:
             return None
 
@@ -88,7 +95,7 @@ class Direct:
         nearest: bool,
         columns: Sequence[str] | None,
         maxrec: int | None,
-    ) -> Rows | None:
+    ) -> Answer | None:
         """The rows around many positions."""
         house = self._house
         if house is None or not _is_plain(table, columns, maxrec) or not 0.0 <= radius_deg <= 180.0:
@@ -102,9 +109,27 @@ class Direct:
             ANONYMOUS, table, positions, radius_deg, nearest=bool(nearest), columns=columns, maxrec=maxrec
         )
         try:
-            return self._wait(asked)
+            return self._of_table(house, table, self._wait(asked))
         except HouseError:
             return None
+
+    def _of_table(self, house: House, name: str, rows: Rows) -> Answer:
+        table = house.releases.table(ANONYMOUS, name)
+        return Answer(rows, self._metadata(house, (table,), title=table.full_name))
+
+    def _metadata(
+        self, house: House, tables: tuple[Table, ...], *, query: str | None = None, title: str | None = None
+    ) -> Mapping[str, str]:
+        """Where rows come from: made once a second for each table, since it takes as long as finding them."""
+        catalog = house.releases.catalog(ANONYMOUS)
+        schemas = frozenset(table.schema for table in tables)
+        key = (int(time.time()), catalog.fingerprint, schemas)
+        infos = self._told.get(key)
+        if infos is None:
+            infos = columnar.metadata_of(About(infos=origin.local_infos(catalog, tables)))
+            self._told = {key: infos}
+        about = About(query=query, title=title)
+        return {**columnar.metadata_of(about), **infos}
 
 
 def _is_text(text: Any) -> bool:

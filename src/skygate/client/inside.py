@@ -5,8 +5,8 @@ Must not know: services. `connection.py` plugs a house in; whatever is not plain
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -15,10 +15,17 @@ from skygate.client.result import Result
 from skygate.ports import Rows
 
 
+class Answer(NamedTuple):
+    """Rows, and what accompanies them as metadata of their schema."""
+
+    rows: Rows
+    metadata: Mapping[str, str]
+
+
 class Inside(Protocol):
     """A house in this process. None where the question must go by HTTP; raises what a service raises."""
 
-    def query(self, adql: str, maxrec: int | None) -> Rows | None:
+    def query(self, adql: str, maxrec: int | None) -> Answer | None:
         """The answer to ADQL."""
         ...
 
@@ -30,7 +37,7 @@ class Inside(Protocol):
         radius_deg: float,
         columns: Sequence[str] | None,
         maxrec: int | None,
-    ) -> Rows | None:
+    ) -> Answer | None:
         """The rows around a position."""
         ...
 
@@ -42,17 +49,19 @@ class Inside(Protocol):
         nearest: bool,
         columns: Sequence[str] | None,
         maxrec: int | None,
-    ) -> Rows | None:
+    ) -> Answer | None:
         """The rows around many positions."""
         ...
 
 
-def read(rows: Rows, query: str | None = None) -> Result:
+def read(answer: Answer, query: str | None = None) -> Result:
     """The whole answer; raises what breaks it off."""
+    rows = answer.rows
     try:
         batches = list(rows)
         outcome = rows.outcome
     finally:
         rows.close()
     table = pa.Table.from_batches(batches) if batches else wire.arrow_schema(rows.columns).empty_table()
-    return Result(table, bool(outcome and outcome.overflow), query)
+    told = table.replace_schema_metadata(dict(answer.metadata))
+    return Result(told, bool(outcome and outcome.overflow), query)

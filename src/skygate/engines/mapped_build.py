@@ -69,9 +69,11 @@ def build(
             for made in (folder.parent.parent, folder.parent):
                 made.mkdir(exist_ok=True)  # not the version's own directory, which may be gone
             return _build(release, table, folder, wrote, sorted_at_once)
-        except OSError as fault:
+        except (OSError, BrokenRelease) as fault:
             if not Path(release.path).is_dir():
                 return False
+            if isinstance(fault, BrokenRelease):
+                raise
             raise HouseError(f"the cache of {table.full_name} cannot be written: {fault}") from fault
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from skygate.ports import CacheBuilder
 from skygate.services.leaves import Leaves
 from skygate.services.queries import QueriesService
 from skygate.services.releases import ReleasesService
@@ -22,6 +23,7 @@ class House:
     queries: QueriesService
     leaves: Leaves
     closing: Callable[[], None] = field(default=_nothing, repr=False)
+    builder: CacheBuilder | None = None
 
     def close(self) -> None:
         """Close for good; blocking, a few seconds at most."""

@@ -129,14 +129,14 @@ class QueriesService:
         plan = await self._understood(asked)
         return await self._answer(asked, plan=plan)
 
-    def run_at_once(self, user: Principal, query: Query) -> Rows | None:
-        """The answer of `run` where it is found in a moment, in this thread; else None: await it."""
+    def run_at_once(self, user: Principal, query: Query) -> tuple[Rows | None, tuple[Table, ...]]:
+        """The answer of `run` where it is found in a moment, in this thread (else None), and its tables."""
         asked = self._worded(user, query)
         try:
             plan = self._compiled(asked.text, asked.snapshot.catalog)
         except SkygateError:
-            return None  # `run` says it, and logs it
-        return self._at_once(asked, self._lookup(asked, plan))
+            return None, ()  # `run` says it, and logs it
+        return self._at_once(asked, self._lookup(asked, plan)), tuple(s.table for s in plan.sources)
 
     async def cone(
         self,

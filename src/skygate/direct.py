@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from skygate.client.inside import Answer
 from skygate.domain.account import ANONYMOUS
-from skygate.domain.catalog import Table
+from skygate.domain.catalog import Catalog, Table
 from skygate.domain.query import About, Query
 from skygate.domain.sky import Circle, Position
 from skygate.doorway import origin
@@ -56,9 +56,11 @@ class Direct:
             return None
         asked = Query(adql, maxrec)
         try:
-            found, tables = house.queries.run_at_once(ANONYMOUS, asked)
-            rows = found if found is not None else self._wait(house.queries.run(ANONYMOUS, asked))
-            return Answer(rows, self._metadata(house, tables, query=adql))
+            found = house.queries.run_at_once(ANONYMOUS, asked)
+            rows = found.rows
+            if rows is None:
+                rows = self._wait(house.queries.run(ANONYMOUS, asked))
+            return Answer(rows, self._metadata(found.catalog, found.tables, query=adql))
         except HouseError:
             return None
 
@@ -81,9 +83,10 @@ class Direct:
         queries = house.queries
         try:
             found = queries.cone_at_once(ANONYMOUS, table, circle, columns=columns, maxrec=maxrec)
-            if found is None:
-                found = self._wait(queries.cone(ANONYMOUS, table, circle, columns=columns, maxrec=maxrec))
-            return self._of_table(house, table, found)
+            rows = found.rows
+            if rows is None:
+                rows = self._wait(queries.cone(ANONYMOUS, table, circle, columns=columns, maxrec=maxrec))
+            return self._of_table(found.catalog, found.tables[0], rows)
         except HouseError:
             return None
 
@@ -109,21 +112,20 @@ class Direct:
             ANONYMOUS, table, positions, radius_deg, nearest=bool(nearest), columns=columns, maxrec=maxrec
         )
         try:
-            return self._of_table(house, table, self._wait(asked))
+            rows = self._wait(asked)
+            catalog = house.releases.catalog(ANONYMOUS)
+            return self._of_table(catalog, house.releases.table(ANONYMOUS, table), rows)
         except HouseError:
             return None
 
-    def _of_table(self, house: House, name: str, rows: Rows) -> Answer:
-        table = house.releases.table(ANONYMOUS, name)
-        return Answer(rows, self._metadata(house, (table,), title=table.full_name))
+    def _of_table(self, catalog: Catalog, table: Table, rows: Rows) -> Answer:
+        return Answer(rows, self._metadata(catalog, (table,), title=table.full_name))
 
     def _metadata(
-        self, house: House, tables: tuple[Table, ...], *, query: str | None = None, title: str | None = None
+        self, catalog: Catalog, tables: Sequence[Table], *, query: str | None = None, title: str | None = None
     ) -> Mapping[str, str]:
         """Where rows come from: made once a second for each table, since it takes as long as finding them."""
-        catalog = house.releases.catalog(ANONYMOUS)
-        schemas = frozenset(table.schema for table in tables)
-        key = (int(time.time()), catalog.fingerprint, schemas)
+        key = (int(time.time()), catalog.fingerprint, frozenset(table.schema for table in tables))
         infos = self._told.get(key)
         if infos is None:
             infos = columnar.metadata_of(About(infos=origin.local_infos(catalog, tables)))

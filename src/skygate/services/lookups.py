@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from skygate.domain.catalog import Column, Table
+from skygate.domain.catalog import Catalog, Column, Table
 from skygate.domain.query import Limits, Lookup, Outcome
-from skygate.ports import Accelerator, Found, Run
+from skygate.ports import Accelerator, Found, Rows, Run
 from skygate.services import questions
 from skygate.services.releases import Snapshot
 
@@ -37,6 +37,15 @@ class Held:
     def close(self) -> None:
         """Let go of the rows."""
         self._batches = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """An answer that was found in a moment (None: it must be awaited), its tables and where they stand."""
+
+    rows: Rows | None
+    tables: tuple[Table, ...]
+    catalog: Catalog
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from skygate.errors import BadParameter, BadQuery, Busy, SkygateError, Where
 from skygate.ports import Accelerator, Engine, Rows, Run
 from skygate.services import questions
 from skygate.services.asked import Asked, tell
-from skygate.services.lookups import Lookups, Ready
+from skygate.services.lookups import AtOnce, Lookups, Ready
 from skygate.services.places import Places
 from skygate.services.releases import ReleasesService, Snapshot
 from skygate.services.spool import Spool, Told
@@ -129,14 +129,15 @@ class QueriesService:
         plan = await self._understood(asked)
         return await self._answer(asked, plan=plan)
 
-    def run_at_once(self, user: Principal, query: Query) -> tuple[Rows | None, tuple[Table, ...]]:
-        """The answer of `run` where it is found in a moment, in this thread (else None), and its tables."""
+    def run_at_once(self, user: Principal, query: Query) -> AtOnce:
+        """The answer of `run` where it is found in a moment, in this thread."""
         asked = self._worded(user, query)
         try:
             plan = self._compiled(asked.text, asked.snapshot.catalog)
         except SkygateError:
-            return None, ()  # `run` says it, and logs it
-        return self._at_once(asked, self._lookup(asked, plan)), tuple(s.table for s in plan.sources)
+            return AtOnce(None, (), asked.snapshot.catalog)  # `run` says it, and logs it
+        rows = self._at_once(asked, self._lookup(asked, plan))
+        return AtOnce(rows, tuple(s.table for s in plan.sources), asked.snapshot.catalog)
 
     async def cone(
         self,
@@ -148,7 +149,8 @@ class QueriesService:
         maxrec: int | None = None,
     ) -> Rows:
         """Rows of a table inside a circle, its rim included; raises `NotFound` when it has no positions."""
-        return await self._answer(*self._cone(user, table_name, circle, columns, maxrec))
+        asked, _, look = self._cone(user, table_name, circle, columns, maxrec)
+        return await self._answer(asked, look)
 
     def cone_at_once(
         self,
@@ -158,9 +160,10 @@ class QueriesService:
         *,
         columns: Sequence[str] | None = None,
         maxrec: int | None = None,
-    ) -> Rows | None:
-        """The answer of `cone` where it is found in a moment, in this thread; else None: await it."""
-        return self._at_once(*self._cone(user, table_name, circle, columns, maxrec))
+    ) -> AtOnce:
+        """The answer of `cone` where it is found in a moment, in this thread."""
+        asked, table, look = self._cone(user, table_name, circle, columns, maxrec)
+        return AtOnce(self._at_once(asked, look), (table,), asked.snapshot.catalog)
 
     async def crossmatch(
         self,
@@ -230,15 +233,15 @@ class QueriesService:
         circle: Circle,
         columns: Sequence[str] | None,
         maxrec: int | None,
-    ) -> tuple[Asked, Look]:
-        """A cone as a question, and as a lookup."""
+    ) -> tuple[Asked, Table, Look]:
+        """A cone as a question, its table, and as a lookup."""
         snapshot = self._releases.snapshot(user)
         table = self._releases.table_in(snapshot, table_name)
         picked = questions.chosen(table, columns)
         questions.placed(table)
         lookup = Lookup(table, tuple([c.name for c in picked]), Near(circle))
         asked = self._asked(user, "cone", partial(questions.cone, table, circle, picked), maxrec, snapshot)
-        return asked, partial(self._lookups.find, asked.snapshot, lookup, picked)
+        return asked, table, partial(self._lookups.find, snapshot, lookup, picked)
 
     def _asked(
         self,

@@ -172,6 +172,21 @@ def test_a_row_is_found_at_its_very_place(ways, stars, way):
         assert stars["id"][i].as_py() in found["id"].to_pylist()
 
 
+def test_columns_come_in_the_order_that_was_asked_for(ways):
+    names = [c.name for c in reversed(STARS)]
+    spelled = ", ".join(f'"{name}"' for name in names)
+    circle, where = Circle(Position(0, 90), 0.3), "1 = CONTAINS(POINT(ra, dec), CIRCLE(0, 90, 0.3))"
+    swapped = spelled.replace('"dec", "ra"', '"dec" AS "ra", "ra" AS "dec"')
+    for items in (spelled, swapped):
+        text = Query(f"SELECT {items} FROM stars WHERE {where}")
+        one, other = (ask(ways[w].run, text)[0].sort_by("id") for w in WAYS)
+        assert one.num_rows > 100
+        same(one, other)
+    one, other = (ask(ways[w].cone, "stars", circle, columns=names)[0].sort_by("id") for w in WAYS)
+    assert one.column_names == names
+    same(one, other)
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("less", [0, 1, 700])
 def test_one_more_existing_row_sets_overflow(ways, stars, way, less):
@@ -287,6 +302,16 @@ def test_matches_overflow_exactly(ways, stars, way):
         assert found["row"].to_pylist() == sorted(found["row"].to_pylist())
     empty = sent.slice(0, 0)
     assert ask(ways[way].crossmatch, "stars", empty, 0.5)[1] == Outcome(0, overflow=False)
+
+
+@pytest.mark.parametrize("radius", [0.3, 1.0])
+def test_a_few_wide_discs_are_covered_tightly(ways, stars, radius, monkeypatch):
+    monkeypatch.setattr("skygate.engines.mapped.density_of", lambda mapped: 1e5)
+    sent = uploads(stars, 12, seed=31)
+    found, _ = ask(ways["mapped"].crossmatch, "stars", sent, radius, columns=["id"])
+    pairs = list(zip(found["row"].to_pylist(), found["id"].to_pylist(), strict=True))
+    assert sorted(pairs) == pairs_by_force(stars, sent, radius)
+    assert found["row"].to_pylist() == sorted(found["row"].to_pylist())
 
 
 def test_many_positions_come_in_pieces(ways, stars):

@@ -5,6 +5,7 @@ Must not know: ADQL, HTTP. Answers are those of the SQL engines (tests/contracts
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from bisect import bisect_left, bisect_right
@@ -18,13 +19,16 @@ from numpy.typing import NDArray
 
 from skygate.domain.catalog import CELL_ORDER, Column, Release, Table
 from skygate.domain.query import Identified, Limits, Near, Wanted
+from skygate.domain.sky import Circle, Position
 from skygate.engines import mapped_build
 from skygate.engines.mapped_files import TOP_STEP, Mapped, fits, names_of, open_mapped, read_about
 from skygate.engines.mapped_runs import MappedRun, matched_batches, placed_batches, taken_batches
 from skygate.sky import match
+from skygate.sky.cells import cell_size_deg
 from skygate.sky.cover import disc_ranges
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 _KEPT = 256
 _AGAIN_S = 2.0
@@ -67,21 +71,15 @@ class MappedColumns:
         mapped = self._mapped(release, table)
         if mapped is None:
             return None
-        density = density_of(mapped)
-        wide = max(radius_deg, density**-0.5 if density else 0.0)
-        expected = positions.num_rows * max(1.0, 4.0 * density * wide * wide)
-        return (
-            None
-            if expected > _MOST_PAIRS
-            else Matches(
-                mapped,
-                positions,
-                radius_deg,
-                nearest,
-                match.matching_order(radius_deg, density),
-                int(expected),
-            )
-        )
+        order = match.matching_order(radius_deg, density := density_of(mapped))
+        in_cells = positions.num_rows * (1.0 + 1.5 * density * cell_size_deg(order) ** 2)
+        # a tight cover of each disc takes longer to find, and pays where cells would hold too much
+        covers = 2_000 * positions.num_rows + 8.0 * positions.num_rows * density * radius_deg**2
+        tight = covers < in_cells
+        expected = min(covers, in_cells)
+        if expected > _MOST_PAIRS:
+            return None
+        return Matches(mapped, positions, radius_deg, nearest, None if tight else order, int(expected))
 
     def missing(self, release: Release) -> Sequence[Table]:
         """Tables that could have mapped columns and have none."""
@@ -150,7 +148,13 @@ class Matches:
     """Rows that may lie near positions."""
 
     def __init__(
-        self, mapped: Mapped, positions: pa.Table, radius_deg: float, nearest: bool, order: int, expected: int
+        self,
+        mapped: Mapped,
+        positions: pa.Table,
+        radius_deg: float,
+        nearest: bool,
+        order: int | None,
+        expected: int,
     ) -> None:
         self.candidates = expected
         self._given = (mapped, positions, radius_deg, nearest, order)
@@ -158,15 +162,20 @@ class Matches:
     def run(self, names: Sequence[str], columns: tuple[Column, ...], limits: Limits) -> MappedRun:
         """Positions, separations and rows."""
         mapped, positions, radius_deg, nearest, order = self._given
+
+        def spans(ra: Floats, dec: Floats) -> tuple[Ints, Ints, Ints]:
+            if order is None:
+                return _spans_of_each(mapped, ra, dec, radius_deg)
+            return _spans_in_cells(mapped, ra, dec, radius_deg, order)
+
         batches = matched_batches(
             mapped,
             positions,
             radius_deg,
             names=tuple(names),
             columns=columns,
-            order=order,
             nearest=nearest,
-            find=lambda low, high: spans_of(mapped, low, high),
+            spans=spans,
         )
         return MappedRun(columns, batches, limits)
 
@@ -227,6 +236,31 @@ def _bisected(mapped: Mapped, cell: int) -> int:
     return bisect_left(
         mapped.cells_seen, cell, max(0, (block - 1) * TOP_STEP), min(block * TOP_STEP, len(mapped.cells_seen))
     )
+
+
+def _spans_in_cells(
+    mapped: Mapped, ra: Floats, dec: Floats, radius_deg: float, order: int
+) -> tuple[Ints, Ints, Ints]:
+    """(disc, first, end) of the rows in the cells that discs touch, by disc; looked up along the sky."""
+    discs, cells = match.touched_cells(ra, dec, radius_deg, order)
+    shift = 2 * (CELL_ORDER - order)
+    by_cell = np.argsort(cells, kind="stable")
+    first, end = np.empty_like(cells), np.empty_like(cells)
+    cells = cells[by_cell]
+    first[by_cell], end[by_cell] = spans_of(mapped, cells << shift, ((cells + 1) << shift) - 1)
+    by_disc = np.argsort(discs, kind="stable")
+    return discs[by_disc], first[by_disc], end[by_disc]
+
+
+def _spans_of_each(mapped: Mapped, ra: Floats, dec: Floats, radius_deg: float) -> tuple[Ints, Ints, Ints]:
+    """(disc, first, end) of the rows in a tight cover of each disc."""
+    found: list[tuple[int, int, int]] = []
+    for disc, (a, d) in enumerate(zip(ra.tolist(), dec.tolist(), strict=True)):
+        if math.isfinite(a) and abs(d) <= 90:
+            spans = _spans_near(mapped, Near(Circle(Position(a, d), radius_deg)))
+            found += [(disc, first, end) for first, end in spans]
+    columns = np.array(found, dtype=np.int64).reshape(-1, 3).T
+    return columns[0], columns[1], columns[2]
 
 
 def _search(mapped: Mapped, cells: Ints, side: str) -> Ints:

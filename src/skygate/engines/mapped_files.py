@@ -60,6 +60,7 @@ class Mapped:
         """Raises ValueError or OSError for files that are not as `about` says."""
         self.about = about
         self.schema = schema
+        self.names = tuple(schema.names)
         self.cells: NDArray[np.int64] = _mapped(folder, "cells", about, np.int64)
         self.tops: NDArray[np.int64] = _mapped(folder, "tops", about, np.int64)
         self.ra: NDArray[np.float64] = _mapped(folder, "ra", about, np.float64)
@@ -97,7 +98,7 @@ class Mapped:
 
     def schema_of(self, names: tuple[str, ...], called: tuple[str, ...]) -> pa.Schema:
         """The schema of an answer with these columns, under other names; kept, as making one takes long."""
-        if names is called and len(names) == len(self.schema):
+        if names is called and names == self.names:
             return self.schema
         found = self._schemas.get((names, called))
         if found is None:

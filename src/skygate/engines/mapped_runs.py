@@ -14,13 +14,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skygate import wire
-from skygate.domain.catalog import CELL_ORDER, Column
+from skygate.domain.catalog import Column
 from skygate.domain.query import Limits, Near, Outcome
 from skygate.engines.mapped_files import Mapped
 from skygate.errors import Cancelled, HouseError, TooCostly
 from skygate.sky import match
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Batches = Iterator[pa.RecordBatch | None]
 """None where nothing was found for a while: a moment to stop."""
 
@@ -134,28 +135,23 @@ def matched_batches(
     *,
     names: tuple[str, ...],
     columns: tuple[Column, ...],
-    order: int,
     nearest: bool,
-    find: Callable[[Ints, Ints], tuple[Ints, Ints]],
+    spans: Callable[[Floats, Floats], tuple[Ints, Ints, Ints]],
 ) -> Batches:
-    """The positions' own columns, the separation and the columns `names`, by position and separation."""
+    """The positions' own columns, the separation and the columns `names`, by position and separation.
+
+    `spans` gives (disc, first, end) of rows that may lie in discs around positions, ordered by disc.
+    """
     schema = wire.arrow_schema(columns)
     positions = positions.combine_chunks()
     ra, dec = (positions.column(name).to_numpy() for name in ("ra", "dec"))
-    shift = 2 * (CELL_ORDER - order)
     limit = match.half_chord_limit(radius_deg)
     for start in range(0, len(ra), _BLOCK_ROWS):
         here, there = ra[start : start + _BLOCK_ROWS], dec[start : start + _BLOCK_ROWS]
-        discs, cells = match.touched_cells(here, there, radius_deg, order)
-        by_cell = np.argsort(cells, kind="stable")
-        cells = cells[by_cell]
-        first, end = np.empty_like(cells), np.empty_like(cells)
-        first[by_cell], end[by_cell] = find(cells << shift, ((cells + 1) << shift) - 1)
-        by_disc = np.argsort(discs, kind="stable")
-        discs, first, end = discs[by_disc], first[by_disc], end[by_disc]
+        discs, first, end = spans(here, there)
         for some in _pieces(discs, end - first):
-            spans, rows = match.rows_of_spans(first[some], end[some])
-            mine = discs[some][spans]
+            of_span, rows = match.rows_of_spans(first[some], end[some])
+            mine = discs[some][of_span]
             near = match.half_chords(here[mine], there[mine], mapped.ra[rows], mapped.dec[rows]) <= limit
             mine, rows = mine[near], rows[near]
             apart = match.angles_deg(here[mine], there[mine], mapped.ra[rows], mapped.dec[rows])

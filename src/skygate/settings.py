@@ -164,6 +164,15 @@ class Uploads(_Group):
     max_rows: Annotated[int, Field(ge=1, description="Most positions in one crossmatch.")] = 5_000_000
 
 
+class Caches(_Group):
+    """What is made beside releases to answer faster; it can be deleted at any time."""
+
+    build: Annotated[
+        bool,
+        Field(description="Whether a running server builds missing caches, in a process of low priority."),
+    ] = True
+
+
 class Log(_Group):
     """What is said on standard error."""
 
@@ -195,6 +204,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     queries: Queries = Queries()
     uploads: Uploads = Uploads()
+    caches: Caches = Caches()
     log: Log = Log()
 
     @classmethod

@@ -6,6 +6,7 @@ import sys
 ALL = (
     ("benchmarks.adql_compile",),
     ("benchmarks.queries",),
+    ("benchmarks.lookups", "--rows", "2000000"),
     ("benchmarks.publish", "--rows", "1000000", "--form", "fits", "--form", "csv"),
 )
 

@@ -147,7 +147,7 @@ def _watch(pid: int, seen: dict[str, int], stop: threading.Event) -> None:
 def run(path: Path, root: Path, rows: int, *, strict: bool = False) -> dict[str, Any]:
     """Publish a file by the command line, in a process of its own."""
     command = [sys.executable, "-c", "from skygate.cli import main; main()", "publish", "bench", str(path)]
-    command += ["--root", str(root), "--json"] + (["--strict"] if strict else [])
+    command += ["--root", str(root), "--json", "--no-warm"] + (["--strict"] if strict else [])
     began = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     seen: dict[str, int] = {}

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from skygate import __version__
+from skygate import __version__, background
 from skygate.api import routes as api
 from skygate.domain.account import ANONYMOUS
 from skygate.domain.query import Query
@@ -59,6 +59,8 @@ def create_app(house: House, settings: Settings, *, warm: bool = False) -> Starl
         async with create_task_group() as group:
             if warm:
                 group.start_soon(_warm, house)
+                if settings.caches.build and house.builder is not None:
+                    group.start_soon(background.build_caches, house.releases, house.builder, settings.root)
             yield
             group.cancel_scope.cancel()
         await to_thread.run_sync(house.close)

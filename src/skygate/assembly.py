@@ -11,6 +11,8 @@ from pathlib import Path
 
 from skygate.adql import compile_query
 from skygate.engines.duck import DuckEngine
+from skygate.engines.mapped import MappedColumns
+from skygate.ports import CacheBuilder
 from skygate.services.densities import DensitiesService
 from skygate.services.house import House
 from skygate.services.leaves import Leaves
@@ -34,12 +36,14 @@ def open_house(settings: Settings) -> House:
     memory = memory_of(settings)
     engine = DuckEngine(root / "releases", memory_bytes=memory, threads=cores(), spill_bytes=_spill_bytes())
     releases = ReleasesService(FolderReleases(root))
+    accelerator = MappedColumns()
     queries = QueriesService(
         releases,
         engine,
         Places(running, waiting=settings.queries.waiting, wait_s=settings.queries.wait_seconds),
         bounds=bounds_of(settings, memory_bytes=memory, running=running),
         compiler=compile_query,
+        accelerator=accelerator,
     )
 
     def close() -> None:
@@ -47,7 +51,13 @@ def open_house(settings: Settings) -> House:
         engine.close()
 
     densities = DensitiesService(releases, queries)
-    return House(releases, queries, Leaves(_pages(root)), densities, closing=close)
+    leaves = Leaves(_pages(root))
+    return House(releases, queries, leaves, densities, closing=close, builder=accelerator)
+
+
+def cache_builder() -> CacheBuilder:
+    """What makes the caches of releases, without a house."""
+    return MappedColumns()
 
 
 def bounds_of(settings: Settings, *, memory_bytes: int, running: int) -> Bounds:

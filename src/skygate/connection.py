@@ -44,8 +44,12 @@ def _in_directory(root: Path | None, *, timeout_s: float) -> Client:
         )
     from skygate.app import create_app
     from skygate.assembly import open_house
+    from skygate.direct import Direct
     from skygate.inprocess import InProcess
 
     settings = Settings(root=given.resolve())
-    transport = InProcess(create_app(open_house(settings), settings))
-    return Client(_IN_PROCESS, transport=transport, timeout_s=timeout_s)
+    house = open_house(settings)
+    transport = InProcess(create_app(house, settings))
+    inside = Direct(house, settings.uploads, wait=transport.do)
+    transport.before_closing(inside.close)
+    return Client(_IN_PROCESS, transport=transport, timeout_s=timeout_s, inside=inside)

@@ -37,9 +37,10 @@ class InProcess(httpx2.BaseTransport):
         self._thread = threading.Thread(target=self._loop.run_forever, name="skygate-app", daemon=True)
         self._thread.start()
         atexit.register(_close_late, weakref.ref(self))  # for scripts that end without closing their client
+        self._closing: list[Callable[[], None]] = []
         self._life: _Life | None = _Life(app)
         try:
-            self._do(self._life.begin())
+            self.do(self._life.begin())
         except BaseException:
             self._end_loop()
             raise
@@ -49,23 +50,29 @@ class InProcess(httpx2.BaseTransport):
         if self._app is None:
             raise httpx2.ConnectError("this client is closed", request=request)
         exchange = _Exchange(self._app, _scope(request), request.read())
-        status, headers = self._do(exchange.begin())
-        return httpx2.Response(status, headers=headers, stream=_Body(exchange, self._do))
+        status, headers = self.do(exchange.begin())
+        return httpx2.Response(status, headers=headers, stream=_Body(exchange, self.do))
 
     def close(self) -> None:
         """Let the application shut down, and end its thread."""
         if self._life is None:
             return
         life, self._life = self._life, None
+        for closing in self._closing:
+            closing()
         self._app = (
             None  # what it holds is freed with the application, not with whoever keeps a closed client
         )
         try:
-            self._do(life.end(), timeout_s=_STOP_S)
+            self.do(life.end(), timeout_s=_STOP_S)
         finally:
             self._end_loop()
 
-    def _do(self, work: Any, timeout_s: float | None = None) -> Any:
+    def before_closing(self, act: Callable[[], None]) -> None:
+        """Have something done first when this is closed."""
+        self._closing.append(act)
+
+    def do(self, work: Any, timeout_s: float | None = None) -> Any:
         """Run a coroutine over there and wait; interrupted here, it is cancelled there."""
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
@@ -76,7 +83,7 @@ class InProcess(httpx2.BaseTransport):
 
     def _end_loop(self) -> None:
         """End everything that the loop runs: a thread that lived on would hold the engine at the exit."""
-        self._do(_settle(), timeout_s=_STOP_S)
+        self.do(_settle(), timeout_s=_STOP_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_S)
         if not self._thread.is_alive():

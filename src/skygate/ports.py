@@ -5,15 +5,15 @@ Must not know: who plugs in. `assembly.py` alone does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
-from skygate.domain.catalog import Column, Release
-from skygate.domain.query import Limits, Outcome, Plan
+from skygate.domain.catalog import Column, Release, Table
+from skygate.domain.query import Limits, Outcome, Plan, Wanted
 
 
 class Rows(Protocol):
@@ -63,6 +63,62 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free everything. Running plans are cancelled."""
+        ...
+
+
+class Found(Protocol):
+    """Rows that an accelerator can give: looked for, not yet read."""
+
+    @property
+    def candidates(self) -> int:
+        """Rows that have to be looked at, about."""
+        ...
+
+    def run(self, names: Sequence[str], columns: tuple[Column, ...], limits: Limits) -> Run:
+        """The answer: these columns of the table (for a match: after the positions' own and the separation).
+
+        `columns` describe it, under whatever names. Limits and outcome are those of `Engine.run`.
+        """
+        ...
+
+
+class Accelerator(Protocol):
+    """Answers simple questions about published tables without a plan; None is "an engine must do it".
+
+    That is so at any time: accelerators work on what was made beside a release and can be gone. Answers are
+    those of an engine, in the order of the sky. Quick calls, safe from any thread.
+    """
+
+    def find(self, release: Release, table: Table, wanted: Wanted) -> Found | None:
+        """The wanted rows of a table."""
+        ...
+
+    def match(
+        self, release: Release, table: Table, positions: pa.Table, radius_deg: float, *, nearest: bool
+    ) -> Found | None:
+        """The rows of a table within a radius of positions (or the nearest of them).
+
+        `positions` has `row`, `ra` and `dec` (degrees), and more. Ordered by `row`, then by separation.
+        """
+        ...
+
+
+class CacheBuilder(Protocol):
+    """Makes what an accelerator works on, from a release on disk."""
+
+    def missing(self, release: Release) -> Sequence[Table]:
+        """Tables that could be accelerated and are not."""
+        ...
+
+    def busy(self, release: Release) -> bool:
+        """Whether another process builds on this machine."""
+        ...
+
+    def build(self, release: Release, table: Table, wrote: Callable[[int], None]) -> bool:
+        """Make it for one table, telling the rows done; False when another builds, or the version is gone.
+
+        Raises `BrokenRelease` for files that cannot be read, `HouseError` where the disk refuses.
+        """
         ...
 
 

@@ -200,6 +200,15 @@ class Uploads(_Group):
     )
 
 
+class Caches(_Group):
+    """What is made beside releases to answer faster; it can be deleted at any time."""
+
+    build: Annotated[
+        bool,
+        Field(description="Whether a running server builds missing caches, in a process of low priority."),
+    ] = True
+
+
 class Log(_Group):
     """What is said on standard error."""
 
@@ -231,6 +240,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     queries: Queries = Queries()
     uploads: Uploads = Uploads()
+    caches: Caches = Caches()
     log: Log = Log()
 
     @classmethod

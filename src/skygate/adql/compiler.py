@@ -6,6 +6,7 @@ Must not know: engines.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from threading import Lock
 
 from sqlglot import exp
@@ -17,6 +18,7 @@ from skygate.adql.growth import check_growth
 from skygate.adql.lower import lower
 from skygate.adql.render import render
 from skygate.adql.resolve import resolve
+from skygate.adql.simple import lookup_of
 from skygate.adql.tokens import place
 from skygate.domain.catalog import Catalog
 from skygate.domain.query import Plan
@@ -55,8 +57,9 @@ def compile_anew(text: str, catalog: Catalog, *, dialect: str = "duckdb") -> Pla
         tree = check(parse(text), text)
         check_growth(tree, text)
         columns = resolve(tree, text, catalog)
+        lookup = lookup_of(tree)
         tree = lower(_with_cells(tree, text))
-        return render(tree, columns, dialect=dialect)
+        return replace(render(tree, columns, dialect=dialect), lookup=lookup)
     except RecursionError:
         raise BadQuery("the query is nested too deeply", hint="split it with WITH") from None
 

@@ -20,6 +20,7 @@ _VERBS: dict[str, str] = {
     "rollback": "skygate.cli.releases:rollback",
     "unpublish": "skygate.cli.releases:unpublish",
     "prune": "skygate.cli.releases:prune",
+    "warm": "skygate.cli.warm:warm",
     "serve": "skygate.cli.serve:serve",
     "query": "skygate.cli.query:query",
 }

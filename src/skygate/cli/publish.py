@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from skygate.cli.terminal import json_option, root_option, say_json, store_at, watcher
+from skygate.cli.warm import as_json_of, sentence, warm_release
 from skygate.errors import BadParameter, BadRelease, Where
 from skygate.release.findings import counted
 
@@ -20,6 +21,7 @@ from skygate.release.findings import counted
 @click.option("--felis", type=click.Path(path_type=Path), help="Felis YAML that describes columns, too.")
 @click.option("--strict", is_flag=True, help="Refuse when the validation report has errors.")
 @click.option("--again", is_flag=True, help="Make a new version of the same input: the last is damaged.")
+@click.option("--no-warm", is_flag=True, help="Build no caches: queries are right without, and slower.")
 @json_option
 def publish(
     what: str,
@@ -28,13 +30,14 @@ def publish(
     felis: Path | None,
     strict: bool,
     again: bool,
+    no_warm: bool,
     as_json: bool,
 ) -> None:
     """Publish a release: RELEASE.toml says what, or NAME and files (a table for each file).
 
     The same input again changes nothing (but with --again); a changed one becomes a new version beside
     the old, which stays in force until the new one is complete. An interrupted publish goes on where it
-    stopped.
+    stopped. Caches are built last, when the version is in force already.
     """
     from skygate.release.felis import merge_felis, read_felis
     from skygate.release.recipe_file import read_recipe, recipe_of_files
@@ -69,7 +72,8 @@ def publish(
     folder = Path(done.release.path)
     report = publishing.read_report(folder)
     if as_json:
-        say_json(_as_json(done, report))
+        warmed = () if no_warm else warm_release(done.release)
+        say_json(_as_json(done, report) | {"caches": [as_json_of(one) for one in warmed]})
         return
     release = done.release
     rows = sum(table.rows or 0 for table in release.tables)
@@ -82,6 +86,8 @@ def publish(
     what = f"{counted(len(release.tables), 'table')}, {counted(rows, 'row')}"
     click.echo(f"  {what}, checksum {release.checksum[:16]}…")
     click.echo(f"  report: {_counted(report)} {folder / publishing.REPORT_PAGE}")
+    for one in () if no_warm else warm_release(release):
+        click.echo(f"  cache: {sentence(one)}")
 
 
 def _counted(report: dict[str, Any]) -> str:

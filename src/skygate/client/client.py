@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from skygate import wire
 from skygate.client.density import Density, SkyDensity, to_density, to_sky_density
+from skygate.client.inside import Inside, read
 from skygate.client.positions import to_positions
 from skygate.client.result import Result, collected, warn_if_cut
 from skygate.client.show import Listing, listing
@@ -27,8 +28,14 @@ class Client:
     """Questions to one service. Close it (or use it in `with`) to free its connections."""
 
     def __init__(
-        self, base_url: str, *, transport: httpx2.BaseTransport | None = None, timeout_s: float = 600.0
+        self,
+        base_url: str,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        timeout_s: float = 600.0,
+        inside: Inside | None = None,
     ) -> None:
+        self._inside = inside
         timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S))
         self._http = httpx2.Client(
             base_url=base_url.rstrip("/") + "/",
@@ -44,6 +51,9 @@ class Client:
         Raises `BadQuery` (line, column and nearest names in it), `TooCostly`, `Busy` …; a broken
         connection is a `NeighbourError`, never a shorter answer.
         """
+        inner = self._inside.query(adql, maxrec) if self._inside is not None else None
+        if inner is not None:
+            return warn_if_cut(read(inner, adql))
         with self.stream(adql, maxrec=maxrec) as rows:
             return warn_if_cut(collected(rows, adql))
 
@@ -71,12 +81,18 @@ class Client:
         maxrec: int | None = None,
     ) -> Result:
         """The rows of a table at most `radius_deg` from a position (ICRS degrees)."""
+        place = _finite("ra", ra), _finite("dec", dec), _finite("radius_deg", radius_deg)
+        chosen = None if columns is None else list(columns)
+        if self._inside is not None:
+            inner = self._inside.cone(table, *place, chosen, maxrec)
+            if inner is not None:
+                return warn_if_cut(read(inner))
         body: dict[str, Any] = {
             "table": table,
-            "ra_deg": _finite("ra", ra),
-            "dec_deg": _finite("dec", dec),
-            "radius_deg": _finite("radius_deg", radius_deg),
-            "columns": None if columns is None else list(columns),
+            "ra_deg": place[0],
+            "dec_deg": place[1],
+            "radius_deg": place[2],
+            "columns": chosen,
             "maxrec": maxrec,
             "format": "arrow",
         }
@@ -98,8 +114,13 @@ class Client:
         `positions` has `ra` and `dec` in ICRS degrees: an Arrow, pandas, polars or astropy table, a
         SkyCoord, or a dict of columns. `nearest` keeps only the closest row for each of them.
         """
-        sink = io.BytesIO()
         sent = to_positions(positions)
+        if self._inside is not None:
+            chosen = None if columns is None else list(columns)
+            inner = self._inside.crossmatch(table, sent, float(radius_deg), nearest, chosen, maxrec)
+            if inner is not None:
+                return warn_if_cut(read(inner))
+        sink = io.BytesIO()
         with pa.ipc.new_stream(sink, sent.schema) as writer:
             writer.write_table(sent)
         asked: dict[str, Any] = {"table": table, "radius_deg": repr(float(radius_deg)), "nearest": nearest}

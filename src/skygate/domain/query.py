@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from skygate.domain.catalog import Column, Part, Table
+from skygate.domain.sky import Circle
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,38 @@ def _overlaps(part: Part, ranges: tuple[tuple[int, int], ...]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """Rows with a position inside a circle: on its rim, too, unless `rim` is False."""
+
+    circle: Circle
+    rim: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Rows whose main identifier has this value."""
+
+    value: int
+
+
+Wanted = Near | Identified
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A question that needs no plan: plain columns of those rows of one table that are `wanted`.
+
+    `columns` are names of the table, one for each column of the answer (which may be called otherwise). Of
+    all such rows any `top` will do.
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    wanted: Wanted
+    top: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A checked query in one engine's spelling. Only `skygate.adql` makes plans.
 
@@ -71,6 +104,8 @@ class Plan:
     """The query's own TOP or LIMIT at the outermost level, if any."""
     ordered: bool = False
     """Whether the outermost level has an ORDER BY."""
+    lookup: Lookup | None = None
+    """What the whole query comes to, where it is that simple: it has the same answer."""
 
     @property
     def sources(self) -> tuple[Source, ...]:

@@ -21,11 +21,16 @@ def infos(
 ) -> Infos:
     """The remarks that go with rows of these tables; `protocol` is the standard that was spoken."""
     spoken = (("service_protocol", protocol),) if protocol else ()
+    asked = ("request", urls.url_of(request, urls.path_of(request.scope)))
+    return local_infos(catalog, tables, (*spoken, asked))
+
+
+def local_infos(catalog: Catalog, tables: Iterable[Table], asked: Infos = ()) -> Infos:
+    """The same of an answer that no request has asked for."""
     schemas = {table.schema for table in tables}
     told = (
         ("server_software", requests.SOFTWARE),
-        *spoken,
-        ("request", urls.url_of(request, urls.path_of(request.scope))),
+        *asked,
         ("request_date", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
     )
     return told + tuple(

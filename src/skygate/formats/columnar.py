@@ -33,7 +33,7 @@ _ROW_GROUP = 122_880
 def write_arrow(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
     """An IPC stream; the schema's metadata carry the query and remarks, each field's its unit and UCD."""
     del form
-    schema = wire.arrow_schema(rows.columns).with_metadata(_metadata(about))
+    schema = wire.arrow_schema(rows.columns).with_metadata(metadata_of(about))
     batches = iter(rows)
     first = next(batches, None)
     sink = io.BytesIO()
@@ -61,7 +61,8 @@ def ending_metadata(outcome: Outcome | None) -> dict[str, str]:
     return {wire.ROWS_KEY: str(outcome.rows), wire.OVERFLOW_KEY: "true" if outcome.overflow else "false"}
 
 
-def _metadata(about: About) -> dict[str, str]:
+def metadata_of(about: About) -> dict[str, str]:
+    """What accompanies an answer, as the metadata of its schema."""
     told = {"query": about.query, "title": about.title}
     found = {f"skygate.{k}": v for k, v in told.items() if v}
     if about.infos:
@@ -79,7 +80,7 @@ def write_parquet(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
 
 
 def _write_parquet(rows: Rows, about: About, file: BinaryIO) -> None:
-    schema = wire.arrow_schema(rows.columns).with_metadata(_metadata(about))
+    schema = wire.arrow_schema(rows.columns).with_metadata(metadata_of(about))
     options: dict[str, Any] = {"compression": "zstd", "use_dictionary": _texts(schema)}
     with pq.ParquetWriter(file, schema, **options) as writer:
         waiting: list[pa.RecordBatch] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from skygate.ports import CacheBuilder
 from skygate.services.densities import DensitiesService
 from skygate.services.leaves import Leaves
 from skygate.services.queries import QueriesService
@@ -24,6 +25,7 @@ class House:
     leaves: Leaves
     densities: DensitiesService
     closing: Callable[[], None] = field(default=_nothing, repr=False)
+    builder: CacheBuilder | None = None
 
     def close(self) -> None:
         """Close for good; blocking, a few seconds at most."""

@@ -5,40 +5,35 @@ Must not know: HTTP, engines' names. `await` a call; the rows that come back are
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 from weakref import WeakSet
 
 import pyarrow as pa
-from anyio import CapacityLimiter, WouldBlock, move_on_after, to_thread
+from anyio import to_thread
 
 from skygate import wire
 from skygate.domain.account import Principal
 from skygate.domain.catalog import Catalog, Column, Table
-from skygate.domain.query import Limits, Outcome, Plan, Query
+from skygate.domain.query import Limits, Lookup, Near, Outcome, Plan, Query
 from skygate.domain.sky import Circle
-from skygate.errors import BadParameter, BadQuery, Busy, HouseError, SkygateError, Where
-from skygate.ports import Engine, Rows
+from skygate.errors import BadParameter, BadQuery, SkygateError, Where
+from skygate.ports import Accelerator, Engine, Rows, Run
 from skygate.services import questions
+from skygate.services.asked import Asked, tell
+from skygate.services.lanes import Lanes
+from skygate.services.lookups import AtOnce, Lookups, Ready
 from skygate.services.places import Places
 from skygate.services.releases import ReleasesService, Snapshot
 from skygate.services.room import Room
 from skygate.services.spool import Spool, Told
 
-log = logging.getLogger("skygate.query")
-
-_LOGGED_CHARACTERS = 2048
 _KEPT_SAMPLES = 256
-_COMPILING = 2
-"""Queries that are understood at once, short and long ones each: it is work of the interpreter."""
-_WAITING_TEXTS = 64
-_SHORT_TEXT = 2000
-"""Characters of a text that does not wait behind longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +78,8 @@ class Compiler(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One question on its way: who, what kind, its text, what it may name."""
-
-    user: Principal
-    kind: str
-    text: str
-    maxrec: int
-    snapshot: Snapshot
-    began: float
+Look = Callable[[], Ready | None]
+"""Asks an accelerator; None is "an engine must do it"."""
 
 
 class QueriesService:
@@ -106,13 +93,15 @@ class QueriesService:
         *,
         bounds: Bounds,
         compiler: Compiler,
+        accelerator: Accelerator | None = None,
     ) -> None:
         self._releases = releases
         self._engine = engine
         self._places = places
         self._bounds = bounds
         self._compile = compiler
-        self._compiling = (CapacityLimiter(_COMPILING), CapacityLimiter(_COMPILING))
+        self._lanes = Lanes(places.wait_s)
+        self._lookups = Lookups(accelerator)
         self._samples: OrderedDict[tuple[str, str, int], pa.Table] = OrderedDict()
         self._samples_guard = threading.Lock()
         self._room = Room(bounds.room_memory_bytes, bounds.room_disk_bytes)
@@ -139,9 +128,19 @@ class QueriesService:
         Raises `BadQuery`, `Busy`, `TooCostly` …, whatever goes wrong before the first rows; later faults
         are raised while iterating. Cancelling the call stops the query.
         """
-        text = self._checked_text(query.text)
-        asked = self._asked(user, "adql", text, query.maxrec)
-        return await self._answer(asked)
+        asked = self._worded(user, query)
+        plan = await self._understood(asked)
+        return await self._answer(asked, plan=plan)
+
+    def run_at_once(self, user: Principal, query: Query) -> AtOnce:
+        """The answer of `run` where it is found in a moment, in this thread."""
+        asked = self._worded(user, query)
+        try:
+            plan = self._compiled(asked.text, asked.snapshot.catalog)
+        except SkygateError:
+            return AtOnce(None, (), asked.snapshot.catalog)  # `run` says it, and logs it
+        rows = self._at_once(asked, self._lookup(asked, plan))
+        return AtOnce(rows, tuple(s.table for s in plan.sources), asked.snapshot.catalog)
 
     async def cone(
         self,
@@ -153,9 +152,21 @@ class QueriesService:
         maxrec: int | None = None,
     ) -> Rows:
         """Rows of a table inside a circle, its rim included; raises `NotFound` when it has no positions."""
-        table = self._releases.table(user, table_name)
-        text = questions.cone(table, circle, questions.chosen(table, columns))
-        return await self._answer(self._asked(user, "cone", text, maxrec))
+        asked, _, look = self._cone(user, table_name, circle, columns, maxrec)
+        return await self._answer(asked, look)
+
+    def cone_at_once(
+        self,
+        user: Principal,
+        table_name: str,
+        circle: Circle,
+        *,
+        columns: Sequence[str] | None = None,
+        maxrec: int | None = None,
+    ) -> AtOnce:
+        """The answer of `cone` where it is found in a moment, in this thread."""
+        asked, table, look = self._cone(user, table_name, circle, columns, maxrec)
+        return AtOnce(self._at_once(asked, look), (table,), asked.snapshot.catalog)
 
     async def crossmatch(
         self,
@@ -177,8 +188,8 @@ class QueriesService:
             raise BadParameter(
                 f"radius {radius_deg:g} is not between 0 and 180 degrees", where=Where(name="radius_deg")
             )
-        asked = self._asked(user, "crossmatch", "", maxrec)
-        table = self._releases.table(user, table_name)
+        asked = self._asked(user, "crossmatch", str, maxrec)
+        table = self._releases.table_in(asked.snapshot, table_name)
         picked = questions.chosen(table, columns)
         questions.placed(table)
         schema, rows = await to_thread.run_sync(self._received, positions)
@@ -190,13 +201,15 @@ class QueriesService:
             memory={**asked.snapshot.memory, mine.full_name: rows},
         )
         text = questions.crossmatch(mine, table, radius_deg, picked, nearest_only=nearest)
-        return await self._answer(replace(asked, text=text, snapshot=snapshot))
+        asked = replace(asked, worded=lambda: text, snapshot=snapshot)
+        look = partial(self._lookups.match, snapshot, table, rows, radius_deg, picked, mine, nearest=nearest)
+        return await self._answer(asked, look)
 
     async def sample(self, user: Principal, table: Table | str, rows: int = 10) -> pa.Table:
         """A few rows of a table; kept as long as the release does not change."""
         if isinstance(table, str):
             table = self._releases.table(user, table)
-        asked = self._asked(user, "sample", questions.sample(table, rows), rows)
+        asked = self._asked(user, "sample", partial(questions.sample, table, rows), rows)
         key = (asked.snapshot.catalog.fingerprint, table.full_name, rows)
         with self._samples_guard:
             if key in self._samples:
@@ -212,12 +225,41 @@ class QueriesService:
     def _received(self, positions: pa.Table) -> tuple[questions.Schema, pa.Table]:
         return questions.upload(positions, max_rows=self._bounds.max_positions)
 
-    def _asked(self, user: Principal, kind: str, text: str, maxrec: int | None) -> _Asked:
+    def _worded(self, user: Principal, query: Query) -> Asked:
+        text = self._checked_text(query.text)
+        return self._asked(user, "adql", lambda: text, query.maxrec)
+
+    def _cone(
+        self,
+        user: Principal,
+        table_name: str,
+        circle: Circle,
+        columns: Sequence[str] | None,
+        maxrec: int | None,
+    ) -> tuple[Asked, Table, Look]:
+        """A cone as a question, its table, and as a lookup."""
+        snapshot = self._releases.snapshot(user)
+        table = self._releases.table_in(snapshot, table_name)
+        picked = questions.chosen(table, columns)
+        questions.placed(table)
+        lookup = Lookup(table, tuple([c.name for c in picked]), Near(circle))
+        asked = self._asked(user, "cone", partial(questions.cone, table, circle, picked), maxrec, snapshot)
+        return asked, table, partial(self._lookups.find, snapshot, lookup, picked)
+
+    def _asked(
+        self,
+        user: Principal,
+        kind: str,
+        worded: Callable[[], str],
+        maxrec: int | None,
+        snapshot: Snapshot | None = None,
+    ) -> Asked:
         bounds = self._bounds
         if maxrec is not None and maxrec < 0:
             raise BadParameter(f"MAXREC {maxrec} is negative", where=Where(name="MAXREC"))
         rows = min(bounds.default_maxrec if maxrec is None else maxrec, bounds.hard_maxrec)
-        return _Asked(user, kind, text, rows, self._releases.snapshot(user), time.monotonic())
+        taken = snapshot if snapshot is not None else self._releases.snapshot(user)
+        return Asked(user, kind, worded, rows, taken, time.monotonic())
 
     def _checked_text(self, text: str) -> str:
         size = len(text.encode(errors="replace"))
@@ -229,41 +271,79 @@ class QueriesService:
         return text
 
     async def _plan(self, text: str, snapshot: Snapshot) -> Plan:
-        lane = self._compiling[len(text) > _SHORT_TEXT]
-        if lane.statistics().tasks_waiting >= _WAITING_TEXTS:
-            raise _crowded()
-        mark = object()
-        try:
-            lane.acquire_on_behalf_of_nowait(mark)
-        except WouldBlock:
-            with move_on_after(self._places.wait_s):
-                await lane.acquire_on_behalf_of(mark)
-            if mark not in lane.statistics().borrowers:
-                raise _crowded() from None
-        try:
-            return await to_thread.run_sync(self._compiled, text, snapshot.catalog)
-        except RecursionError:
-            raise BadQuery("the query is nested too deeply", hint="split it with WITH") from None
-        finally:
-            lane.release_on_behalf_of(mark)
+        async with self._lanes.of(text):
+            try:
+                return await to_thread.run_sync(self._compiled, text, snapshot.catalog)
+            except RecursionError:
+                raise BadQuery("the query is nested too deeply", hint="split it with WITH") from None
 
     def _compiled(self, text: str, catalog: Catalog) -> Plan:
         return self._compile(text, catalog, dialect=self._engine.dialect)
 
-    async def _answer(self, asked: _Asked) -> Rows:
+    async def _understood(self, asked: Asked) -> Plan:
+        """The plan of a question; what is wrong with it is logged."""
         try:
-            plan = await self._plan(asked.text, asked.snapshot)
-            if asked.maxrec == 0:
-                # DALI 1.1, section 3.4.4: the columns alone, and no row is looked for
-                outcome = Outcome(0, overflow=True)
-                self._log(asked, outcome, None, waited_s=0.0)
-                return Told(plan.columns, outcome)
+            return await self._plan(asked.text, asked.snapshot)
+        except SkygateError as fault:
+            tell(asked, None, fault, waited_s=None)
+            raise
+
+    def _lookup(self, asked: Asked, plan: Plan) -> Look | None:
+        if plan.lookup is None:
+            return None
+        return partial(self._lookups.find, asked.snapshot, plan.lookup, plan.columns)
+
+    def _at_once(self, asked: Asked, look: Look | None) -> Rows | None:
+        """A small answer of an accelerator."""
+        ready = look() if look is not None and asked.maxrec > 0 else None
+        return self._held(asked, ready) if ready is not None and ready.small else None
+
+    def _held(self, asked: Asked, ready: Ready) -> Rows:
+        """All rows of a small answer, which need no place; logged."""
+        try:
+            rows = ready.held(self._limits(asked))
+        except SkygateError as fault:
+            tell(asked, None, fault, waited_s=0.0)
+            raise
+        tell(asked, rows.outcome, None, waited_s=0.0)
+        return rows
+
+    def _looked(self, asked: Asked, look: Look) -> Ready | Rows | None:
+        ready = look()
+        return self._held(asked, ready) if ready is not None and ready.small else ready
+
+    async def _answer(self, asked: Asked, look: Look | None = None, *, plan: Plan | None = None) -> Rows:
+        """The answer of an accelerator, or else of the engine, to which the question goes as a plan."""
+        if plan is not None:
+            look = self._lookup(asked, plan)
+        if look is not None and asked.maxrec > 0:
+            found = await to_thread.run_sync(self._looked, asked, look)
+            if isinstance(found, Ready):
+                return await self._spooled(asked, found.columns, partial(found.run, self._limits(asked)))
+            if found is not None:
+                return found
+        plan = plan if plan is not None else await self._understood(asked)
+        if asked.maxrec == 0:
+            # DALI 1.1, section 3.4.4: the columns alone, and no row is looked for
+            outcome = Outcome(0, overflow=True)
+            tell(asked, outcome, None, waited_s=0.0)
+            return Told(plan.columns, outcome)
+        start = partial(self._engine.run, plan, self._limits(asked), asked.snapshot.memory)
+        return await self._spooled(asked, plan.columns, start)
+
+    def _limits(self, asked: Asked) -> Limits:
+        return Limits(
+            maxrec=asked.maxrec, seconds=self._bounds.seconds, memory_bytes=self._bounds.memory_bytes
+        )
+
+    async def _spooled(self, asked: Asked, columns: tuple[Column, ...], start: Callable[[], Run]) -> Rows:
+        """A run that has got a place, and is known to its end or has begun to give rows."""
+        try:
             await self._places.take()
         except SkygateError as fault:
-            self._log(asked, None, fault, waited_s=None)
+            tell(asked, None, fault, waited_s=None)
             raise
-        waited_s = time.monotonic() - asked.began
-        spool = self._spool(asked, plan, waited_s)
+        spool = self._spool(asked, columns, start, time.monotonic() - asked.began)
         try:
             await to_thread.run_sync(spool.settle, self._bounds.patience_s, abandon_on_cancel=True)
         except BaseException:
@@ -271,52 +351,25 @@ class QueriesService:
             raise
         return spool
 
-    def _spool(self, asked: _Asked, plan: Plan, waited_s: float) -> Spool:
+    def _spool(
+        self, asked: Asked, columns: tuple[Column, ...], start: Callable[[], Run], waited_s: float
+    ) -> Spool:
         """The answer, being run. It gives the place back and writes the line, whatever happens."""
-        bounds = self._bounds
-        limits = Limits(maxrec=asked.maxrec, seconds=bounds.seconds, memory_bytes=bounds.memory_bytes)
 
         def ended(outcome: Outcome | None, fault: SkygateError | None) -> None:
             self._places.give_back()
-            self._log(asked, outcome, fault, waited_s=waited_s)
+            tell(asked, outcome, fault, waited_s=waited_s)
 
         spool = Spool(
-            plan.columns,
-            lambda: self._engine.run(plan, limits, asked.snapshot.memory),
-            memory_bytes=bounds.spool_memory_bytes,
-            disk_bytes=bounds.spool_disk_bytes,
+            columns,
+            start,
+            memory_bytes=self._bounds.spool_memory_bytes,
+            disk_bytes=self._bounds.spool_disk_bytes,
             room=self._room,
             ended=ended,
         )
         self._spools.add(spool)
         return spool
-
-    def _log(
-        self, asked: _Asked, outcome: Outcome | None, fault: SkygateError | None, *, waited_s: float | None
-    ) -> None:
-        fields: dict[str, object] = {
-            "user": asked.user.name,
-            "kind": asked.kind,
-            "seconds": round(time.monotonic() - asked.began, 4),
-        }
-        if waited_s is not None:
-            fields["waited_s"] = round(waited_s, 4)
-        if outcome is not None:
-            fields |= {"rows": outcome.rows, "overflow": outcome.overflow}
-        if fault is not None:
-            fields |= {"error": fault.code, "fault": str(fault)[:_LOGGED_CHARACTERS]}
-        fields["query"] = asked.text[:_LOGGED_CHARACTERS]
-        ours = isinstance(fault, HouseError)
-        log.log(
-            logging.ERROR if ours else logging.INFO,
-            "query",
-            extra={"fields": fields},
-            exc_info=fault if ours else None,
-        )
-
-
-def _crowded() -> Busy:
-    return Busy("too many queries wait to be understood", hint="try again", retry_after_s=2)
 
 
 def checked(plan: Plan) -> Checked:

@@ -6,6 +6,7 @@ Must not know: engines. Names are delimited and numbers written out: nothing of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -78,22 +79,15 @@ def crossmatch(
     that the table has too, its own gets `_in` appended. Ordered by row and separation.
     """
     theirs = placed(table)
-    taken = {ROW, SEPARATION}
-    found: list[str] = []
-    for column in columns:
-        name = _free(column.name, taken, f"_{table.name}")
-        found.append(f"t.{delimit(column.name)} AS {delimit(name)}")
-    sent: list[str] = []
-    for column in mine.columns:
-        if column.name != ROW:
-            name = _free(column.name, taken, "_in")
-            sent.append(f"p.{delimit(column.name)} AS {delimit(name)}")
+    sent, found = _pair_names(mine, table, columns)
+    taken = {ROW, SEPARATION, *(name.lower() for name in (*sent, *found))}
     here, there = _point("p", SkyPosition("ra", "dec")), _point("t", theirs)
+    others = [c.name for c in mine.columns if c.name != ROW]
     picked = [
         f"p.{delimit(ROW)} AS {delimit(ROW)}",
-        *sent,
+        *(f"p.{delimit(name)} AS {delimit(new)}" for name, new in zip(others, sent, strict=True)),
         f"DISTANCE({here}, {there}) AS {delimit(SEPARATION)}",
-        *found,
+        *(f"t.{delimit(c.name)} AS {delimit(new)}" for c, new in zip(columns, found, strict=True)),
     ]
     disc = f"CIRCLE(p.{delimit('ra')}, p.{delimit('dec')}, {_number(radius_deg)})"
     pairs = (
@@ -108,6 +102,26 @@ def crossmatch(
     ranked = f"ROW_NUMBER() OVER (PARTITION BY p.{delimit(ROW)} ORDER BY DISTANCE({here}, {there})) AS {rank}"
     inner = f"SELECT {', '.join(picked)}, {ranked} {pairs}"
     return f"SELECT {', '.join('q.' + n for n in names)} FROM ({inner}) AS q WHERE q.{rank} = 1 {order}"
+
+
+def pair_columns(mine: Table, table: Table, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The columns of a crossmatch's answer, as its ADQL has them."""
+    sent, found = _pair_names(mine, table, columns)
+    own, *others = mine.columns
+    apart = Column(SEPARATION, Datatype.DOUBLE, unit="deg")
+    return (
+        own,
+        *(replace(c, name=name) for c, name in zip(others, sent, strict=True)),
+        apart,
+        *(replace(c, name=name) for c, name in zip(columns, found, strict=True)),
+    )
+
+
+def _pair_names(mine: Table, table: Table, columns: Sequence[Column]) -> tuple[list[str], list[str]]:
+    """Names of the upload's columns (but `row`) and of the table's in a crossmatch's answer."""
+    taken = {ROW, SEPARATION}
+    found = [_free(column.name, taken, f"_{table.name}") for column in columns]
+    return [_free(c.name, taken, "_in") for c in mine.columns if c.name != ROW], found
 
 
 def upload(positions: pa.Table, *, max_rows: int) -> tuple[Schema, pa.Table]:

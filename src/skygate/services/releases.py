@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +27,7 @@ log = logging.getLogger("skygate.releases")
 
 _BROKEN_AGAIN_S = 5.0
 _ATTEMPTS = 3
+_KEPT_NAMES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,12 @@ class Snapshot:
     broken: frozenset[str] = frozenset()
     """Releases that are in force and cannot be read; they are left out."""
     made_at: float = 0.0
+    named: dict[str, Table] = field(default_factory=dict[str, Table], compare=False, repr=False)
+    """Tables by the names under which they were asked for."""
+
+    def release_of(self, table: Table) -> Release | None:
+        """The release that a table is part of; None for what lies in memory."""
+        return next((s.release for s in self.catalog.schemas if s.name == table.schema), None)
 
 
 class ReleasesService:
@@ -101,10 +108,19 @@ class ReleasesService:
 
         Names may be delimited. Without quotes the letter case matters only where two names differ by it.
         """
-        tables = list(self.catalog(user).tables())
+        return self.table_in(self.snapshot(user), name)
+
+    def table_in(self, snapshot: Snapshot, name: str) -> Table:
+        """The same, of what was taken before."""
+        known = snapshot.named.get(name)
+        if known is not None:
+            return known
+        tables = list(snapshot.catalog.tables())
         parts = read_name(name)
         found = _named(tables, parts)
         if len(found) == 1:
+            if len(snapshot.named) < _KEPT_NAMES:
+                snapshot.named[name] = found[0]
             return found[0]
         if found:
             names = ", ".join(t.full_name for t in found)

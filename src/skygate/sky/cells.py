@@ -5,6 +5,8 @@ Must not know: tables, files, ADQL. Pure functions over arrays; safe to call fro
 
 from __future__ import annotations
 
+import math
+
 import hpgeom
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,7 +63,7 @@ def order_for(size_deg: float) -> int:
     """The finest order whose cells are at least `size_deg` wide (by area), 0 to 29."""
     if size_deg <= 0:
         return CELL_ORDER
-    return int(np.clip(np.floor(np.log2(58.63230142835039 / size_deg)), 0, CELL_ORDER))
+    return min(max(math.floor(math.log2(58.63230142835039 / size_deg)), 0), CELL_ORDER)
 
 
 def _cells(ra: NDArray[np.float64], dec: NDArray[np.float64], order: int) -> NDArray[np.int64]:

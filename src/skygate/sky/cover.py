@@ -54,6 +54,13 @@ def disc_cells(ra_deg: float, dec_deg: float, radius_deg: float, order: int) -> 
     return ranges_of.cells_within(pairs, order)
 
 
+def disc_ranges(circle: Circle) -> Ranges:
+    """Ranges of cells, as many as it takes, that hold a circle of at most 85 degrees and little around it."""
+    center, radius = circle.center, circle.radius_deg
+    size = max(radius, float(np.degrees(_SMALLEST_RAD)))
+    return _query(center.ra_deg, center.dec_deg, radius, min(_FINEST_ORDER, cells_of.order_for(size) + 3))
+
+
 def _cover_circle(circle: Circle, max_ranges: int) -> Ranges:
     center, radius = circle.center, circle.radius_deg
     if radius > _WIDEST_QUERY_DEG:

@@ -141,9 +141,10 @@ class FolderReleases:
         marks: list[str] = []
         folders = self._folders(must_be=self._seen or not _is_folder(self._root))
         self._seen = self._seen or _is_folder(self._folder)
+        base = os.fspath(self._folder)
         for name in folders:
             try:
-                found = os.stat(self._folder / name / POINTER)
+                found = os.stat(f"{base}/{name}/{POINTER}")
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as fault:  # it is there, and cannot be looked at

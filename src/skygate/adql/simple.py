@@ -1,0 +1,115 @@
+"""Queries that come to a lookup: plain columns of one table, in a disc or with one identifier.
+
+Read off the resolved tree, before geometry is lowered. Must not know: engines, texts.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from skygate.adql.geometry.constants import constant
+from skygate.adql.geometry.nearness import distance_ends, membership
+from skygate.adql.geometry.relations import alias_of_point
+from skygate.adql.geometry.shapes import CircleShape, PointShape, Shape, name_of, read
+from skygate.adql.geometry.sql import bare
+from skygate.domain.catalog import Table
+from skygate.domain.query import Identified, Lookup, Near, Wanted
+from skygate.domain.sky import Circle
+from skygate.errors import BadQuery, BadRegion
+
+_PARTS = frozenset({"expressions", "from_", "where", "limit"})
+_COMPARED = (exp.LT, exp.LTE, exp.GT, exp.GTE)
+
+
+def lookup_of(tree: exp.Query) -> Lookup | None:
+    """The lookup that has the same answer as a resolved query; None where there is none, or it is faulty."""
+    if type(tree) is not exp.Select or any(value and key not in _PARTS for key, value in tree.args.items()):
+        return None
+    from_, where, limit = (tree.args.get(key) for key in ("from_", "where", "limit"))
+    node = from_.this if from_ is not None else None
+    if where is None or type(node) is not exp.Table or node.args.get("joins") or "sample" in node.meta:
+        return None
+    table = node.meta.get("table")
+    if not isinstance(table, Table):
+        return None
+    columns = _columns(tree)
+    if columns is None:
+        return None
+    try:
+        wanted = _wanted(bare(where.this), table)
+    except (BadQuery, BadRegion):
+        return None  # lowering says what is wrong, and where
+    if wanted is None:
+        return None
+    top = int(limit.expression.this) if limit is not None else None
+    return Lookup(table, columns, wanted, top)
+
+
+def _columns(tree: exp.Select) -> tuple[str, ...] | None:
+    found: list[str] = []
+    for item in tree.expressions:
+        column = item.this if isinstance(item, exp.Alias) else item
+        if not isinstance(column, exp.Column) or "table" not in column.meta:
+            return None
+        found.append(column.name)
+    return tuple(found)
+
+
+def _wanted(condition: exp.Expr, table: Table) -> Wanted | None:
+    test = membership(condition)
+    if test is not None:
+        if name_of(test) != "CONTAINS":
+            return None
+        return _near(read(test.expressions[0]), read(test.expressions[1]))
+    if isinstance(condition, _COMPARED):
+        return _closer(condition)
+    return _identified(condition, table) if isinstance(condition, exp.EQ) else None
+
+
+def _near(inner: Shape, outer: Shape) -> Near | None:
+    """A row's point in a constant circle, or a constant point in a circle around the row's."""
+    if not isinstance(inner, PointShape) or not isinstance(outer, CircleShape):
+        return None
+    if alias_of_point(inner) is not None and outer.fixed is not None:
+        return Near(outer.fixed)
+    if inner.fixed is None or alias_of_point(outer.center) is None or outer.written_radius is None:
+        return None
+    radius = constant(outer.written_radius)
+    return Near(Circle(inner.fixed, float(radius))) if radius is not None else None
+
+
+def _closer(condition: exp.Expr) -> Near | None:
+    """DISTANCE between a row's point and a constant one, below a constant."""
+    less = isinstance(condition, (exp.LT, exp.LTE))
+    call, limit = condition.this, condition.expression
+    if not less:
+        call, limit = limit, call
+    call, radius = bare(call), constant(limit)
+    if name_of(call) != "DISTANCE" or radius is None or not 0 < radius <= 180:
+        return None
+    ends = distance_ends(call)
+    if ends is None:
+        return None
+    for one, other in (ends, ends[::-1]):
+        if one.fixed is not None and alias_of_point(other) is not None:
+            return Near(Circle(one.fixed, float(radius)), rim=isinstance(condition, (exp.LTE, exp.GTE)))
+    return None
+
+
+def _identified(condition: exp.EQ, table: Table) -> Identified | None:
+    for side, other in ((condition.this, condition.expression), (condition.expression, condition.this)):
+        column, value = bare(side), _whole_number(bare(other))
+        if isinstance(column, exp.Column) and value is not None and "table" in column.meta:
+            described = table.column(column.name)
+            whole = described is not None and described.datatype.is_integer and not described.is_array
+            return Identified(value) if whole and column.name == table.identifier else None
+    return None
+
+
+def _whole_number(node: exp.Expr) -> int | None:
+    """An integer that is written down; what is calculated might not fit its type."""
+    inner = bare(node.this) if isinstance(node, exp.Neg) else node
+    value = constant(inner) if isinstance(inner, exp.Literal) else None
+    if not isinstance(value, int) or value >= 2**63:
+        return None
+    return -value if isinstance(node, exp.Neg) else value

@@ -1,0 +1,137 @@
+"""Questions that an accelerator may answer without a plan: what it found, ready to be read.
+
+Must not know: how an accelerator looks, plans, places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from skygate.domain.catalog import Catalog, Column, Table
+from skygate.domain.query import Limits, Lookup, Outcome
+from skygate.ports import Accelerator, Found, Rows, Run
+from skygate.services import questions
+from skygate.services.releases import Snapshot
+
+SMALL = 20_000
+"""Candidates of an answer that is found in milliseconds: it needs no place and no spool."""
+
+
+class Held:
+    """`Rows` that are all there."""
+
+    def __init__(
+        self, columns: tuple[Column, ...], batches: Sequence[pa.RecordBatch], outcome: Outcome
+    ) -> None:
+        self.columns = columns
+        self.outcome: Outcome | None = outcome
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The batches."""
+        return iter(self._batches)
+
+    def close(self) -> None:
+        """Let go of the rows."""
+        self._batches = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """An answer that was found in a moment (None: it must be awaited), its tables and where they stand."""
+
+    rows: Rows | None
+    tables: tuple[Table, ...]
+    catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What an accelerator has found, and the columns of the answer."""
+
+    found: Found
+    names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    top: int | None = None
+
+    @property
+    def small(self) -> bool:
+        """Whether it is read in a moment."""
+        return self.found.candidates <= SMALL
+
+    def run(self, limits: Limits) -> Run:
+        """The answer being read."""
+        if self.top is not None and self.top <= limits.maxrec:
+            return _Top(self.found.run(self.names, self.columns, replace(limits, maxrec=self.top)))
+        return self.found.run(self.names, self.columns, limits)
+
+    def held(self, limits: Limits) -> Held:
+        """The answer, read."""
+        run = self.run(limits)
+        batches = list(run)
+        assert run.outcome is not None
+        return Held(self.columns, batches, run.outcome)
+
+
+class _Top:
+    """A run that TOP ends before MAXREC does: that more rows exist is no overflow."""
+
+    def __init__(self, run: Run) -> None:
+        self.columns = run.columns
+        self._run = run
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return iter(self._run)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended."""
+        found = self._run.outcome
+        return None if found is None else Outcome(found.rows, overflow=False)
+
+    def cancel(self) -> None:
+        """Stop."""
+        self._run.cancel()
+
+    def close(self) -> None:
+        """Free what it holds."""
+        self._run.close()
+
+
+class Lookups:
+    """Asks the accelerator, if there is one."""
+
+    def __init__(self, accelerator: Accelerator | None) -> None:
+        self._accelerator = accelerator
+
+    def find(self, snapshot: Snapshot, lookup: Lookup, columns: tuple[Column, ...]) -> Ready | None:
+        """Rows of a table; None when an engine must look for them."""
+        release = snapshot.release_of(lookup.table)
+        if self._accelerator is None or release is None:
+            return None
+        found = self._accelerator.find(release, lookup.table, lookup.wanted)
+        return None if found is None else Ready(found, lookup.columns, columns, lookup.top)
+
+    def match(
+        self,
+        snapshot: Snapshot,
+        table: Table,
+        positions: pa.Table,
+        radius_deg: float,
+        columns: tuple[Column, ...],
+        mine: Table,
+        *,
+        nearest: bool,
+    ) -> Ready | None:
+        """Rows of a table near positions; None when an engine must look for them."""
+        release = snapshot.release_of(table)
+        if self._accelerator is None or release is None:
+            return None
+        found = self._accelerator.match(release, table, positions, radius_deg, nearest=nearest)
+        if found is None:
+            return None
+        names = tuple(column.name for column in columns)
+        return Ready(found, names, questions.pair_columns(mine, table, columns))

@@ -144,9 +144,11 @@ def _watch(pid: int, seen: dict[str, int], stop: threading.Event) -> None:
             seen[name] = max(seen.get(name, 0), now.get(name, 0))
 
 
-def run(path: Path, root: Path, rows: int, *, strict: bool = False) -> dict[str, Any]:
+def run(
+    path: Path, root: Path, rows: int, *, name: str = "bench", strict: bool = False
+) -> dict[str, Any]:
     """Publish a file by the command line, in a process of its own."""
-    command = [sys.executable, "-c", "from skygate.cli import main; main()", "publish", "bench", str(path)]
+    command = [sys.executable, "-c", "from skygate.cli import main; main()", "publish", name, str(path)]
     command += ["--root", str(root), "--json"] + (["--strict"] if strict else [])
     began = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -1,7 +1,7 @@
 """Skygate beside PostgreSQL (q3c, pgSphere), scipy, LSDB, astropy and polars: same rows, same run.
 
-    python -m benchmarks.peers --rows 20000000 --keep --page
-    python -m benchmarks.peers --smoke --case cone-1s --case export-fits
+python -m benchmarks.peers --rows 20000000 --keep --page
+python -m benchmarks.peers --smoke --case cone-1s --case export-fits
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def main() -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--rows", type=int, default=ROWS)
     size.add_argument("--smoke", action="store_true", help=f"{SMOKE_ROWS} rows, few calls: does it all run?")
-    parser.add_argument("--case", choices=list(CASES), action="append", help="only this one (may be repeated)")
+    parser.add_argument(
+        "--case", choices=list(CASES), action="append", help="only this one (may be repeated)"
+    )
     parser.add_argument("--data", type=Path, default=DATA, help="where files and releases go")
     parser.add_argument("--keep", action="store_true", help="keep them for the next run")
     parser.add_argument("--no-postgres", action="store_true", help="leave PostgreSQL out")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from benchmarks.peers import pgrows
 from benchmarks.peers.pgrows import copy_in, sql_type
 from benchmarks.peers.postgres import Cluster
 from benchmarks.publish import chunks, run, source
@@ -164,7 +165,7 @@ def load_postgres(bench: Bench) -> None:
     for full_name, table in ((OBJECTS, "objects"), (OTHERS, "others")):
         first = next(batches(bench.root, full_name))
         types = ", ".join(f'"{_renamed(n)}" {sql_type(v.dtype)} NOT NULL' for n, v in first.items())
-        connection.execute(f"CREATE TABLE {table} ({types})")
+        pgrows.run(connection, f"CREATE TABLE {table} ({types})")
         _measured(bench, f"COPY {table}", lambda t=table, f=full_name: _copy(bench, t, f))
     steps = {
         "identifier index": "CREATE UNIQUE INDEX ON objects (object_id)",
@@ -175,9 +176,9 @@ def load_postgres(bench: Bench) -> None:
         "VACUUM, ANALYZE": "VACUUM (ANALYZE) objects, others",
     }
     for name, statement in steps.items():
-        _measured(bench, name, lambda s=statement: connection.execute(s))
+        _measured(bench, name, lambda s=statement: pgrows.run(connection, s))
     for relation in ("objects", "objects_q3c", "objects_sphere", "objects_object_id_idx", "others"):
-        connection.execute("SELECT pg_prewarm(%s::regclass)", [relation])
+        pgrows.run(connection, "SELECT pg_prewarm(%s::regclass)", [relation])
 
 
 def _renamed(name: str) -> str:

@@ -19,8 +19,10 @@ KINDS = {"object_id": "i8", "ra": "f8", "dec": "f8", "mag_auto_g": "f4", "mag_au
 COLUMNS = list(KINDS)
 _LIST = ", ".join(COLUMNS)
 Q3C = "q3c_radial_query(ra, dec, {ra}, {dec}, {radius})"
-SPHERE = "spoint(radians(ra), radians(dec)) <@ scircle(spoint(radians({ra}), radians({dec})), radians({radius}))"
-_BOUND = {"ra": "%s::float8", "dec": "%s::float8", "radius": "%s::float8"}
+SPHERE = (
+    "spoint(radians(ra), radians(dec)) <@ scircle(spoint(radians({ra}), radians({dec})), radians({radius}))"
+)
+BOUND = {"ra": "%s::float8", "dec": "%s::float8", "radius": "%s::float8"}
 MANY = 0.1
 """Degrees beyond which an answer is taken to have many rows."""
 
@@ -50,7 +52,7 @@ def _peer(
 ) -> Callable[[int], Any]:
     assert bench.connection is not None
     connection = bench.connection
-    prepared = f"SELECT {_LIST} FROM objects WHERE {predicate.format(**_BOUND)}"
+    prepared = f"SELECT {_LIST} FROM objects WHERE {predicate.format(**BOUND)}"
 
     def few(i: int) -> Any:
         return fetch(connection, prepared, [*places[i], radius], KINDS)
@@ -107,7 +109,9 @@ def identifiers(bench: Bench) -> list[Line]:
     """A list of identifiers at once."""
     size, calls = 500, bench.calls(20, 3)
     rng = np.random.default_rng(8)
-    lists = [[int(i) for i in rng.choice(bench.sample["object_id"], size, replace=False)] for _ in range(calls)]
+    lists = [
+        [int(i) for i in rng.choice(bench.sample["object_id"], size, replace=False)] for _ in range(calls)
+    ]
 
     def ours(i: int) -> Any:
         wanted = ", ".join(map(str, lists[i]))
@@ -128,14 +132,21 @@ def box(bench: Bench) -> list[Line]:
     corners: list[list[float]] = []
     for ra, dec in zip(bench.sample["ra"][:calls], bench.sample["dec"][:calls], strict=True):
         half = 0.5 / np.cos(np.radians(dec))
-        around = [(ra - half, dec - 0.5), (ra + half, dec - 0.5), (ra + half, dec + 0.5), (ra - half, dec + 0.5)]
+        around = [
+            (ra - half, dec - 0.5),
+            (ra + half, dec - 0.5),
+            (ra + half, dec + 0.5),
+            (ra - half, dec + 0.5),
+        ]
         corners.append([float(x) for a, d in around for x in (a % 360, d)])
 
     cut = "mag_auto_g - mag_auto_r > 0.6 AND mag_auto_r < 22"
 
     def ours(i: int) -> Any:
         polygon = ", ".join(map(repr, corners[i]))
-        text = f"SELECT {_LIST} FROM {OBJECTS} WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON({polygon})) AND {cut}"
+        text = (
+            f"SELECT {_LIST} FROM {OBJECTS} WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON({polygon})) AND {cut}"
+        )
         return bench.gate.query(text).to_arrow()
 
     sides = [Side("Skygate", ours, arrow_ids)]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.bench import OBJECTS, Bench
-from benchmarks.peers.cones import _BOUND, COLUMNS, KINDS, SPHERE, arrow_ids
+from benchmarks.peers.cones import BOUND, COLUMNS, KINDS, SPHERE, arrow_ids
 from benchmarks.peers.measure import Line, with_ratios
 from benchmarks.peers.pgrows import fetch
 from benchmarks.peers.postgres import Cluster, running_cpu_s
 
-CLIENTS = 8
+CLIENTS, SMOKE_CLIENTS = 8, 2
 RADIUS = 1 / 3600
 SECONDS = 15.0
 _WARM = 30
@@ -36,12 +36,12 @@ class Found:
 def crowd(bench: Bench) -> list[Line]:
     """Throughput, latency and CPU of eight clients."""
     places = np.column_stack([bench.sample["ra"], bench.sample["dec"]])[:5000]
-    seconds = 2.0 if bench.smoke else SECONDS
-    runs = {"Skygate": _all(_skygate, os.fspath(bench.root), places, seconds)}
+    clients, seconds = (SMOKE_CLIENTS, 1.0) if bench.smoke else (CLIENTS, SECONDS)
+    runs = {"Skygate": _all(clients, _skygate, os.fspath(bench.root), places, seconds)}
     if bench.postgres is not None:
-        runs["pgSphere"] = _all(_pgsphere, os.fspath(bench.postgres.socket), places, seconds)
+        runs["pgSphere"] = _all(clients, _pgsphere, os.fspath(bench.postgres.socket), places, seconds)
     ours = runs["Skygate"]
-    said = f"{CLIENTS} clients (processes) of 1″ cones at once, 6 columns"
+    said = f"{clients} clients (processes) of 1″ cones at once, 6 columns"
     lines = []
     for side, found in runs.items():
         walls = 1000 * np.concatenate([f.walls for f in found])
@@ -63,13 +63,13 @@ def crowd(bench: Bench) -> list[Line]:
     return with_ratios(lines)
 
 
-def _all(client: Any, target: str, places: Any, seconds: float) -> list[Found]:
+def _all(clients: int, client: Any, target: str, places: Any, seconds: float) -> list[Found]:
     context = mp.get_context("spawn")
-    start = context.Barrier(CLIENTS)
+    start = context.Barrier(clients)
     told: Any = context.Queue()
     made = [
         context.Process(target=_guarded, args=(client, n, target, places, seconds, start, told), daemon=True)
-        for n in range(CLIENTS)
+        for n in range(clients)
     ]
     for process in made:
         process.start()
@@ -82,7 +82,9 @@ def _all(client: Any, target: str, places: Any, seconds: float) -> list[Found]:
     return [f for _, f in sorted(found, key=lambda pair: pair[0])]
 
 
-def _guarded(client: Any, number: int, target: str, places: Any, seconds: float, start: Any, told: Any) -> None:
+def _guarded(
+    client: Any, number: int, target: str, places: Any, seconds: float, start: Any, told: Any
+) -> None:
     try:
         told.put((number, client(number, target, places, seconds, start)))
     except Exception as fault:  # noqa: BLE001  (told by the parent)
@@ -106,7 +108,7 @@ def _pgsphere(number: int, target: str, places: Any, seconds: float, start: Any)
 
     server: Any = None
     with Cluster(Path(target), server).connect() as connection:
-        text = f"SELECT {', '.join(COLUMNS)} FROM objects WHERE {SPHERE.format(**_BOUND)}"
+        text = f"SELECT {', '.join(COLUMNS)} FROM objects WHERE {SPHERE.format(**BOUND)}"
 
         def ask(ra: float, dec: float) -> Any:
             return fetch(connection, text, [ra, dec, RADIUS], KINDS)["object_id"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,9 +49,9 @@ class Line:
     """Whether every answer was the first side's; None for the first side, and where nothing is compared."""
     note: str = ""
     per_second: float | None = None
-    wall_ratio: float | None = field(default=None)
+    wall_ratio: float | None = None
     """This side's median over Skygate's: above 1 Skygate is faster."""
-    cpu_ratio: float | None = field(default=None)
+    cpu_ratio: float | None = None
 
 
 @dataclass(slots=True)
@@ -69,17 +69,15 @@ def in_turn(case: str, says: str, sides: Sequence[Side], calls: int, *, warm: in
             side.ask(i)
     kept = {side.name: _Kept() for side in sides}
     for i in range(calls):
-        expected: Ids | None = None
-        for side in sides:  # the first is the one that the others are held against
-            if side.calls is not None and i >= side.calls:
-                continue
+        asked = [side for side in sides if side.calls is None or i < side.calls]
+        found: dict[str, Ids] = {}
+        for side in asked[i % len(asked) :] + asked[: i % len(asked)]:  # everybody is first in turn
             answer = _timed(side, i, kept[side.name])
-            found = _sorted(side.ids(answer))
+            found[side.name] = _sorted(side.ids(answer))
             del answer
-            kept[side.name].rows += len(found)
-            if expected is None:
-                expected = found
-            elif side.same and not np.array_equal(expected, found):
+        for side in asked:
+            kept[side.name].rows += len(found[side.name])
+            if side.same and not np.array_equal(found[sides[0].name], found[side.name]):
                 kept[side.name].faults.append(i)
     return with_ratios([_line(case, says, s, kept[s.name], first=s is sides[0]) for s in sides])
 
@@ -88,12 +86,10 @@ def with_ratios(lines: Sequence[Line]) -> list[Line]:
     """The lines of one case, each with how it compares to the first one, which is Skygate's."""
     ours = lines[0]
     return [
-        Line(
-            **{
-                **{name: getattr(line, name) for name in Line.__dataclass_fields__},
-                "wall_ratio": _ratio(line.wall_ms, ours.wall_ms),
-                "cpu_ratio": _ratio(line.cpu_ms, ours.cpu_ms),
-            }
+        replace(
+            line,
+            wall_ratio=_ratio(line.wall_ms, ours.wall_ms),
+            cpu_ratio=_ratio(line.cpu_ms, ours.cpu_ms),
         )
         for line in lines
     ]

@@ -19,6 +19,16 @@ _TYPES = {"i2": "smallint", "i4": "integer", "i8": "bigint", "f4": "real", "f8":
 Array = np.ndarray[Any, Any]
 
 
+def run(connection: psycopg.Connection[Any], statement: str, parameters: Sequence[Any] | None = None) -> None:
+    """A statement whose answer nobody waits for."""
+    connection.execute(_sent(statement), parameters)
+
+
+def _sent(statement: str) -> bytes:
+    """Statements here are made of constants and numbers; the driver's types want that said."""
+    return statement.encode()
+
+
 def sql_type(kind: np.dtype[Any]) -> str:
     """The type of a column for values of this kind."""
     return "text" if kind.kind == "S" else _TYPES[kind.str[1:]]
@@ -45,12 +55,13 @@ def encoded(columns: Mapping[str, Array]) -> bytes:
     return rows.tobytes()
 
 
-def copy_in(
-    connection: psycopg.Connection[Any], table: str, batches: Iterable[Mapping[str, Array]]
-) -> int:
+def copy_in(connection: psycopg.Connection[Any], table: str, batches: Iterable[Mapping[str, Array]]) -> int:
     """COPY batches of columns into a table, in one statement; says how many rows."""
     count = 0
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(_sent(f"COPY {table} FROM STDIN (FORMAT BINARY)")) as copy,
+    ):
         copy.write(_HEAD)
         for columns in batches:
             copy.write(encoded(columns))
@@ -61,7 +72,10 @@ def copy_in(
 
 def copy_out(connection: psycopg.Connection[Any], query: str, kinds: Mapping[str, str]) -> dict[str, Array]:
     """The answer of a query as arrays of these kinds (`i8`, `f4` …), for answers of many rows."""
-    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(_sent(f"COPY ({query}) TO STDOUT (FORMAT BINARY)")) as copy,
+    ):
         data = b"".join(bytes(piece) for piece in copy)
     layout = _layout([np.dtype(kind) for kind in kinds.values()])
     body = data[len(_HEAD) : -len(_END)]
@@ -70,9 +84,7 @@ def copy_out(connection: psycopg.Connection[Any], query: str, kinds: Mapping[str
     rows = np.frombuffer(body, layout)
     if not np.all(rows["n"] == len(kinds)):
         raise ValueError("the answer has other columns than were said")
-    return {
-        name: rows[f"v{i}"].astype(np.dtype(kind)) for i, (name, kind) in enumerate(kinds.items())
-    }
+    return {name: rows[f"v{i}"].astype(np.dtype(kind)) for i, (name, kind) in enumerate(kinds.items())}
 
 
 def fetch(
@@ -80,8 +92,6 @@ def fetch(
 ) -> dict[str, Array]:
     """The answer of a prepared statement as arrays, over the binary protocol, for answers of few rows."""
     with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(query, parameters, prepare=True).fetchall()
+        rows = cursor.execute(_sent(query), parameters, prepare=True).fetchall()
     columns = zip(*rows, strict=True) if rows else ((),) * len(kinds)
-    return {
-        name: np.array(values, kind) for (name, kind), values in zip(kinds.items(), columns, strict=True)
-    }
+    return {name: np.array(values, kind) for (name, kind), values in zip(kinds.items(), columns, strict=True)}

@@ -1,7 +1,7 @@
 """PostgreSQL with q3c and pgSphere as a peer: a private cluster in a temporary directory, gone afterwards.
 
-It listens on a Unix socket in that directory and nowhere else, and runs as an unprivileged user. Durability is
-off (no fsync, no synchronous commit, minimal write-ahead log): nothing here outlives the run.
+It listens on a Unix socket in that directory and nowhere else, and runs as an unprivileged user. Durability
+is off (no fsync, no synchronous commit, minimal write-ahead log): nothing here outlives the run.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,15 +46,13 @@ def programs() -> Path:
             missing.append(f"postgresql-{VERSION}-{package}")
     if missing or found is None:
         raise Missing(f"not installed: {', '.join(missing)} (as root: sh scripts/system.sh bench)")
-    try:
-        import psycopg  # noqa: F401
-    except ImportError as fault:
-        raise Missing(f"psycopg cannot be used: {fault} (the extra `bench` has it)") from None
+    if not find_spec("psycopg"):
+        raise Missing("not installed: psycopg (the extra `bench` has it)")
     return found
 
 
 def settings() -> dict[str, str]:
-    """What differs from PostgreSQL's defaults: large buffers, no durability, planner told that pages are warm."""
+    """What differs from PostgreSQL's defaults: large buffers, no durability, a planner told of warm pages."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     buffers = min(MOST_BUFFERS, memory // 4)
     return {
@@ -81,7 +80,7 @@ class Cluster:
     """A running server."""
 
     socket: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[Any]
     user: str = _SUPERUSER
 
     def connect(self) -> psycopg.Connection[Any]:
@@ -126,12 +125,12 @@ def _children(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Generator[Cluster]:
     """A server with q3c and pgSphere, stopped and removed at the end; raises `Missing`."""
     bin_dir = programs()
     folder = Path(tempfile.mkdtemp(prefix="skygate-pg-"))
     as_user = _unprivileged(folder)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[Any] | None = None
     try:
         data, log = folder / "data", folder / "log"
         _initialise(bin_dir, data, as_user)
@@ -149,6 +148,7 @@ def cluster() -> Iterator[Cluster]:
                 preexec_fn=_end_with_parent,
                 **as_user,
             )
+        assert process is not None
         running = Cluster(folder, process)
         _wait(running, log)
         with running.connect() as connection:
@@ -210,7 +210,7 @@ def _wait(running: Cluster, log: Path) -> None:
             return
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[Any]) -> None:
     process.send_signal(signal.SIGINT)
     try:
         process.wait(60)

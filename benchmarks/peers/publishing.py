@@ -1,4 +1,4 @@
-"""From a FITS file to something that can be asked: a whole publication, and a loaded, indexed PostgreSQL table.
+"""From a FITS file to what can be asked: a whole publication, and a loaded, indexed PostgreSQL table.
 
 PostgreSQL's figure leaves out reading the file, checking it and sorting its rows: those come as arrays in
 memory, in the order of the sky. What is counted is COPY and the pgSphere index.

@@ -26,30 +26,29 @@ def density_of(gate: Any) -> np.ndarray[Any, Any]:
     colour = f"(CAST({first} AS DOUBLE PRECISION) - CAST({second} AS DOUBLE PRECISION))"
     magnitude = f"CAST({name} AS DOUBLE PRECISION)"
     text = (
-        f"SELECT FLOOR(({colour} - ({x0})) * {BINS / (x1 - x0)!r}) AS x, "
-        f"FLOOR(({magnitude} - {y0}) * {BINS / (y1 - y0)!r}) AS y, COUNT(*) AS n FROM {OBJECTS} "
-        f"WHERE {colour} >= {x0} AND {colour} < {x1} AND {magnitude} >= {y0} AND {magnitude} < {y1} "
-        f"GROUP BY x, y"
+        f"SELECT FLOOR(({magnitude} - {y0}) * {BINS / (y1 - y0)!r}) * {BINS} "
+        f"+ FLOOR(({colour} - ({x0})) * {BINS / (x1 - x0)!r}) AS bin, COUNT(*) AS n FROM {OBJECTS} "
+        f"WHERE {colour} >= {x0} AND {colour} < {x1} AND {name} >= {y0} AND {name} < {y1} GROUP BY bin"
     )
     rows = gate.query(text).to_arrow()
-    return _grid(*(rows.column(n).to_numpy() for n in ("x", "y", "n")))
+    return _grid(*(rows.column(n).to_numpy() for n in ("bin", "n")))
 
 
-def _grid(x: Any, y: Any, n: Any) -> np.ndarray[Any, Any]:
-    grid = np.zeros((BINS, BINS), dtype=np.int64)
-    grid[y.astype(np.int64), x.astype(np.int64)] = n
-    return grid
+def _grid(bins: Any, n: Any) -> np.ndarray[Any, Any]:
+    grid = np.zeros(BINS * BINS, dtype=np.int64)
+    grid[bins.astype(np.int64)] = n
+    return grid.reshape(BINS, BINS)
 
 
 def _density_sql() -> str:
+    """One whole number for a bin: several times faster than grouping by two numbers."""
     first, second, x0, x1 = X
     name, y0, y1 = Y
     colour, magnitude = f"({first}::float8 - {second}::float8)", f"{name}::float8"
     return (
-        f"SELECT floor(({colour} - ({x0})) * {BINS / (x1 - x0)!r}::float8)::float8, "
-        f"floor(({magnitude} - {y0}) * {BINS / (y1 - y0)!r}::float8)::float8, count(*) FROM objects "
-        f"WHERE {colour} >= {x0} AND {colour} < {x1} AND {magnitude} >= {y0} AND {magnitude} < {y1} "
-        f"GROUP BY 1, 2"
+        f"SELECT floor(({magnitude} - {y0}) * {BINS / (y1 - y0)!r}::float8)::integer * {BINS} "
+        f"+ floor(({colour} - ({x0})) * {BINS / (x1 - x0)!r}::float8)::integer, count(*) FROM objects "
+        f"WHERE {colour} >= {x0} AND {colour} < {x1} AND {name} >= {y0} AND {name} < {y1} GROUP BY 1"
     )
 
 
@@ -58,11 +57,13 @@ def histogram(bench: Bench) -> list[Line]:
     calls = bench.calls(5)
     sides = [Side("Skygate", lambda _: density_of(bench.gate), _filled)]
     if (postgres := bench.postgres) is not None and (connection := bench.connection) is not None:
-        kinds = {"x": "f8", "y": "f8", "n": "i8"}
 
         def theirs(_: int) -> Any:
-            found = copy_out(connection, _density_sql(), kinds)
-            return _grid(found["x"], found["y"], found["n"])
+            # its planner expects a handful of bins and would sort; hashing is faster
+            connection.execute("SET enable_sort = off")
+            found = copy_out(connection, _density_sql(), {"bin": "i4", "n": "i8"})
+            connection.execute("RESET enable_sort")
+            return _grid(found["bin"], found["n"])
 
         sides.append(Side("PostgreSQL", theirs, _filled, postgres.cpu_s))
     return in_turn("histogram-2d", f"{BINS} × {BINS} bins of all rows", sides, calls)
@@ -79,7 +80,9 @@ def cells(bench: Bench, order: int) -> list[Line]:
     calls = bench.calls(5)
 
     def ours(_: int) -> Any:
-        text = f"SELECT ivo_healpix_index({order}, ra, dec) AS cell, COUNT(*) AS n FROM {OBJECTS} GROUP BY cell"
+        text = (
+            f"SELECT ivo_healpix_index({order}, ra, dec) AS cell, COUNT(*) AS n FROM {OBJECTS} GROUP BY cell"
+        )
         rows = bench.gate.query(text).to_arrow()
         return np.column_stack([rows.column(n).to_numpy() for n in ("cell", "n")])
 

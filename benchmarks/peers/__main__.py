@@ -10,6 +10,8 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +112,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write everything there, as JSON")
     parser.add_argument("--page", action="store_true", help="put the table into docs/performance.md")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is cleaned up, too
     found = measure(
         SMOKE_ROWS if asked.smoke else asked.rows,
         smoke=asked.smoke,

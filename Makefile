@@ -7,9 +7,10 @@ HOST ?= 127.0.0.1
 ROOT ?= $(or $(SKYGATE_ROOT),skygate-data)
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev system demo test check format bench soak docs lock clean
+.PHONY: help setup setup-dev setup-bench system demo test check format bench soak docs lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -22,9 +23,16 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	@PYTHON=$(PYTHON) sh scripts/setup.sh $(VENV) requirements/dev.txt
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.bench: requirements/bench.txt pyproject.toml
+	@PYTHON=$(PYTHON) sh scripts/setup.sh $(VENV) requirements/bench.txt
+	@touch $@ $(VENV)/.dev $(VENV)/.demo
+
 setup: $(VENV)/.demo ## Python packages that running needs
 
 setup-dev: $(VENV)/.dev system ## Python and system packages that testing needs
+
+setup-bench: $(VENV)/.bench
+	@sh scripts/system.sh bench
 
 system:
 	@sh scripts/system.sh
@@ -46,8 +54,8 @@ format: setup-dev ## put the source into its form
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
 
-bench: setup-dev ## benchmarks, printed as tables
-	$(BIN)/python -m benchmarks
+bench: setup-bench ## Skygate beside PostgreSQL and others, printed as a table (BENCH="--rows 2000000")
+	$(BIN)/python -m benchmarks $(BENCH)
 
 soak: setup-dev ## long drills: kill -9, fuzzing, thousands of random regions
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m soak tests

@@ -144,9 +144,9 @@ def _watch(pid: int, seen: dict[str, int], stop: threading.Event) -> None:
             seen[name] = max(seen.get(name, 0), now.get(name, 0))
 
 
-def run(path: Path, root: Path, rows: int, *, strict: bool = False) -> dict[str, Any]:
+def run(path: Path, root: Path, rows: int, *, name: str = "bench", strict: bool = False) -> dict[str, Any]:
     """Publish a file by the command line, in a process of its own."""
-    command = [sys.executable, "-c", "from skygate.cli import main; main()", "publish", "bench", str(path)]
+    command = [sys.executable, "-c", "from skygate.cli import main; main()", "publish", name, str(path)]
     command += ["--root", str(root), "--json", "--no-warm"] + (["--strict"] if strict else [])
     began = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -182,7 +182,7 @@ def run(path: Path, root: Path, rows: int, *, strict: bool = False) -> dict[str,
 
 def main() -> None:
     """Read the command line, run each form once."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--form", choices=sorted(WRITERS), action="append")
     parser.add_argument("--data", type=Path, default=DATA, help="where the files and the release go")

@@ -90,7 +90,7 @@ def measure(url: str, gaia: str, repeat: int) -> list[tuple[str, float, float]]:
 
 def main() -> None:
     """Publish the demo if need be, serve it, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--root", type=Path, default=None, help="where the demo is, or is to be, published")
     parser.add_argument("--repeat", type=int, default=15)
     asked = parser.parse_args()

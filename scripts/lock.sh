@@ -9,3 +9,5 @@ lock() {
 }
 lock requirements/demo.txt --extra demo
 lock requirements/dev.txt --extra demo --extra dev
+[ -e requirements/bench.txt ] || cp requirements/dev.txt requirements/bench.txt  # the same versions, and more
+lock requirements/bench.txt --extra demo --extra dev --extra bench

@@ -94,10 +94,11 @@ def test_the_lock_files_know_every_dependency() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = list(project["dependencies"])
-    for extra in project["optional-dependencies"].values():
-        wanted += extra
-    locked = (ROOT / "requirements" / "dev.txt").read_text().lower()
-    for requirement in wanted:
-        name = requirement.split(">")[0].split("=")[0].split("[")[0].strip().lower().replace("_", "-")
-        assert f"\n{name}==" in "\n" + locked, f"{name} is not in the lock: run `make lock`"
+    extras = dict(project["optional-dependencies"])
+    beside = extras.pop("bench")
+    wanted = [*project["dependencies"], *(r for extra in extras.values() for r in extra)]
+    for lock, requirements in (("dev.txt", wanted), ("bench.txt", [*wanted, *beside])):
+        locked = (ROOT / "requirements" / lock).read_text().lower()
+        for requirement in requirements:
+            name = requirement.split(">")[0].split("=")[0].split("[")[0].strip().lower().replace("_", "-")
+            assert f"\n{name}==" in "\n" + locked, f"{name} is not in {lock}: run `make lock`"

@@ -17,21 +17,12 @@ Y = ("mag_auto_r", 14.0, 26.0)
 
 
 def density_of(gate: Any) -> np.ndarray[Any, Any]:
-    """Colour against magnitude in 512 × 512 bins.
-
-    By ADQL; where the client has a service for it, this function is the only place to change.
-    """
+    """Colour against magnitude in 512 × 512 bins."""
     first, second, x0, x1 = X
     name, y0, y1 = Y
-    colour = f"(CAST({first} AS DOUBLE PRECISION) - CAST({second} AS DOUBLE PRECISION))"
-    magnitude = f"CAST({name} AS DOUBLE PRECISION)"
-    text = (
-        f"SELECT FLOOR(({magnitude} - {y0}) * {BINS / (y1 - y0)!r}) * {BINS} "
-        f"+ FLOOR(({colour} - ({x0})) * {BINS / (x1 - x0)!r}) AS bin, COUNT(*) AS n FROM {OBJECTS} "
-        f"WHERE {colour} >= {x0} AND {colour} < {x1} AND {name} >= {y0} AND {name} < {y1} GROUP BY bin"
-    )
-    rows = gate.query(text).to_arrow()
-    return _grid(*(rows.column(n).to_numpy() for n in ("bin", "n")))
+    colour = f"CAST({first} AS DOUBLE PRECISION) - CAST({second} AS DOUBLE PRECISION)"
+    found = gate.density(OBJECTS, colour, name, bins=BINS, range=((x0, x1), (y0, y1)))
+    return found.counts.T
 
 
 def _grid(bins: Any, n: Any) -> np.ndarray[Any, Any]:

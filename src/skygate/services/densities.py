@@ -37,7 +37,7 @@ from skygate.services.queries import QueriesService
 from skygate.services.releases import ReleasesService
 
 X_BIN, Y_BIN, CELL, N, MEAN = "i", "j", "cell", "n", "mean"
-_SUM, _VALUES = "s", "m"
+_BOTH, _SUM, _VALUES = "b", "s", "m"
 _COLUMNS = (
     Column(X_BIN, Datatype.INT, ucd="meta.number", description="Bin of x, from 0"),
     Column(Y_BIN, Datatype.INT, ucd="meta.number", description="Bin of y, from 0"),
@@ -90,7 +90,8 @@ class DensitiesService:
         await self._check_values(user, table, values, asked.where)
         where = None if asked.where is None else f"({asked.where}\n)"
         x, y, rows = await self._axes(user, table, asked, where)
-        picked = [f"{_bin(x)} AS {X_BIN}", f"{_bin(y)} AS {Y_BIN}"]
+        # grouping by one whole number is several times faster than by two
+        picked = [f"{_bin(x)} * {y.bins + 1} + {_bin(y)} AS {_BOTH}"]
         sums = ""
         columns = _COLUMNS
         if asked.mean is not None:
@@ -99,10 +100,7 @@ class DensitiesService:
             columns = (*columns, _mean_column(asked.mean))
         conditions = [*([where] if where else []), _inside(x), _inside(y)]
         inner = f"SELECT {', '.join(picked)} FROM {_full(table)} WHERE {' AND '.join(conditions)}"
-        text = (
-            f"SELECT q.{X_BIN} AS {X_BIN}, q.{Y_BIN} AS {Y_BIN}, COUNT(*) AS {N}{sums} FROM ({inner}) AS q "
-            f"GROUP BY q.{X_BIN}, q.{Y_BIN}"
-        )
+        text = f"SELECT q.{_BOTH} AS {_BOTH}, COUNT(*) AS {N}{sums} FROM ({inner}) AS q GROUP BY q.{_BOTH}"
         most = (x.bins + 1) * (y.bins + 1)
         found = await self._table(user, text, most)
         counts = await to_thread.run_sync(_merged, found, x, y)
@@ -283,8 +281,9 @@ def _inside(axis: Axis) -> str:
 
 def _merged(found: pa.Table, x: Axis, y: Axis) -> pa.Table:
     """One row for each bin, in order; what lies on the upper ends belongs to the last bins."""
-    i = np.minimum(found.column(X_BIN).to_numpy(), x.bins - 1).astype(np.int64)
-    j = np.minimum(found.column(Y_BIN).to_numpy(), y.bins - 1).astype(np.int64)
+    both = found.column(_BOTH).to_numpy().astype(np.int64)
+    i = np.minimum(both // (y.bins + 1), x.bins - 1)
+    j = np.minimum(both % (y.bins + 1), y.bins - 1)
     bins, place = np.unique(i * y.bins + j, return_inverse=True)
     counts = _sums(found.column(N).to_numpy(), place, bins.size)
     arrays = [pa.array(bins // y.bins), pa.array(bins % y.bins), pa.array(counts.astype(np.int64))]

@@ -34,6 +34,8 @@ BOUNDS = Bounds(
     memory_bytes=256 << 20,
     spool_memory_bytes=32 << 20,
     spool_disk_bytes=1 << 30,
+    room_memory_bytes=64 << 20,
+    room_disk_bytes=1 << 30,
     max_query_bytes=10_000,
     max_positions=100_000,
 )
@@ -226,7 +228,7 @@ def uploads(stars: pa.Table, count: int, seed: int) -> pa.Table:
     ra = stars["ra"].to_numpy()[pick] + rng.normal(0, 2e-3, count)
     dec = np.clip(stars["dec"].to_numpy()[pick] + rng.normal(0, 2e-3, count), -90, 90)
     ra[: count // 4] -= 360.0 * (ra[: count // 4] > 200)
-    ra = np.clip(ra, -360, 360)
+    ra[-count // 8 :] += 720.0
     ra[count // 2], dec[count // 3] = np.nan, 90.0
     return pa.table(
         {

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from skygate.adql.geometry.constants import constant
 from skygate.adql.geometry.nearness import distance_ends, membership
-from skygate.adql.geometry.relations import position_alias
+from skygate.adql.geometry.relations import alias_of_point
 from skygate.adql.geometry.shapes import CircleShape, PointShape, Shape, name_of, read
 from skygate.adql.geometry.sql import bare
 from skygate.domain.catalog import Table
@@ -70,9 +70,9 @@ def _near(inner: Shape, outer: Shape) -> Near | None:
     """A row's point in a constant circle, or a constant point in a circle around the row's."""
     if not isinstance(inner, PointShape) or not isinstance(outer, CircleShape):
         return None
-    if position_alias(inner) is not None and outer.fixed is not None:
+    if alias_of_point(inner) is not None and outer.fixed is not None:
         return Near(outer.fixed)
-    if inner.fixed is None or position_alias(outer.center) is None or outer.written_radius is None:
+    if inner.fixed is None or alias_of_point(outer.center) is None or outer.written_radius is None:
         return None
     radius = constant(outer.written_radius)
     return Near(Circle(inner.fixed, float(radius))) if radius is not None else None
@@ -91,7 +91,7 @@ def _closer(condition: exp.Expr) -> Near | None:
     if ends is None:
         return None
     for one, other in (ends, ends[::-1]):
-        if one.fixed is not None and position_alias(other) is not None:
+        if one.fixed is not None and alias_of_point(other) is not None:
             return Near(Circle(one.fixed, float(radius)), rim=isinstance(condition, (exp.LTE, exp.GTE)))
     return None
 

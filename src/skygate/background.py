@@ -16,6 +16,7 @@ from anyio import CancelScope, to_thread
 
 from skygate.domain.account import ANONYMOUS
 from skygate.domain.catalog import Release
+from skygate.errors import SkygateError
 from skygate.ports import CacheBuilder
 from skygate.services.releases import ReleasesService
 
@@ -43,7 +44,12 @@ async def build_caches(releases: ReleasesService, builder: CacheBuilder, root: P
     tried: tuple[object, float] | None = None
     while True:
         await anyio.sleep(LOOK_S)
-        missing = await to_thread.run_sync(_missing, releases, builder)
+        try:
+            missing = await to_thread.run_sync(_missing, releases, builder)
+        except (SkygateError, OSError) as fault:  # a directory that may not be written, for one
+            log.warning("caches are not built in the background: %s", fault)
+            await anyio.sleep(AGAIN_S)
+            continue
         if not missing or (tried is not None and tried[0] == missing and time.monotonic() < tried[1]):
             continue
         if await _built(root):

@@ -87,8 +87,11 @@ async def _built(root: Path) -> bool:
                 child.kill()
         raise
     fields = {"seconds": round(time.monotonic() - began, 1), "status": status, "said": said.decode()[:2000]}
-    level = logging.WARNING if status else logging.INFO
-    log.log(
-        level, "caches were built" if not status else "caches could not be built", extra={"fields": fields}
-    )
+    if status:
+        level, message = logging.WARNING, "caches could not be built"
+    elif b'"built"' in said:
+        level, message = logging.INFO, "caches were built"
+    else:
+        level, message = logging.DEBUG, "another process builds caches"
+    log.log(level, message, extra={"fields": fields})
     return b'"left"' not in said

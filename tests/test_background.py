@@ -15,6 +15,7 @@ from skygate import background
 from skygate.app import create_app
 from skygate.assembly import open_house
 from skygate.engines.mapped import MappedColumns
+from skygate.errors import HouseError
 from skygate.services.releases import ReleasesService
 from skygate.settings import Caches, Settings
 from skygate.stores.releases import FolderReleases
@@ -52,12 +53,9 @@ def test_versions_are_warmed_as_they_come(tmp_path, caplog):
     assert '"built"' in told[0].fields["said"]
 
 
-@pytest.mark.parametrize("locked", [False, True])
-def test_what_cannot_be_built_is_not_tried_without_end(tmp_path, caplog, locked):
+def test_what_cannot_be_built_is_not_tried_without_end(tmp_path, caplog):
     release, mapped = make_release(tmp_path, rows=800), MappedColumns()
     (Path(release.path) / "cache").write_text("no directory")
-    if locked:
-        (tmp_path / "releases" / ".warming").mkdir()
 
     async def story() -> None:
         async with anyio.create_task_group() as group:
@@ -87,6 +85,26 @@ def test_releases_that_are_away_are_waited_for(tmp_path, caplog):
             group.cancel_scope.cancel()
 
     anyio.run(story)
+
+
+def test_a_directory_that_may_not_be_written_is_told_and_stops_nothing(tmp_path, caplog, monkeypatch):
+    make_release(tmp_path, rows=800)
+
+    class Refused(MappedColumns):
+        def busy(self, release):
+            raise HouseError("caches cannot be built here")
+
+    async def story() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(
+                background.build_caches, ReleasesService(FolderReleases(tmp_path)), Refused(), tmp_path
+            )
+            await until(lambda: any("cannot be built here" in r.getMessage() for r in caplog.records))
+            await anyio.sleep(0.3)
+            group.cancel_scope.cancel()
+
+    anyio.run(story)
+    assert len([r for r in caplog.records if "cannot be built here" in r.getMessage()]) == 1
 
 
 def test_a_stop_ends_the_child(tmp_path, monkeypatch):

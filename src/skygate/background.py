@@ -16,7 +16,7 @@ from anyio import CancelScope, to_thread
 
 from skygate.domain.account import ANONYMOUS
 from skygate.domain.catalog import Release
-from skygate.errors import EngineAway, HouseError
+from skygate.errors import EngineAway, SkygateError
 from skygate.ports import CacheBuilder
 from skygate.services.releases import ReleasesService
 
@@ -44,7 +44,12 @@ async def build_caches(releases: ReleasesService, builder: CacheBuilder, root: P
     tried: tuple[object, float] | None = None
     while True:
         await anyio.sleep(LOOK_S)
-        missing = await to_thread.run_sync(_missing, releases, builder)
+        try:
+            missing = await to_thread.run_sync(_missing, releases, builder)
+        except (SkygateError, OSError) as fault:  # a directory that may not be written, for one
+            log.warning("caches are not built in the background: %s", fault)
+            await anyio.sleep(AGAIN_S)
+            continue
         if not missing or (tried is not None and tried[0] == missing and time.monotonic() < tried[1]):
             continue
         if await _built(root):
@@ -61,15 +66,7 @@ def _missing(releases: ReleasesService, builder: CacheBuilder) -> frozenset[tupl
     except EngineAway:
         return frozenset()
     lacking = frozenset((r.name, r.version, t.name) for r in found for t in builder.missing(r))
-    return frozenset() if lacking and any(_busy(builder, r) for r in found[:1]) else lacking
-
-
-def _busy(builder: CacheBuilder, release: Release) -> bool:
-    """Whether another process builds; where that cannot be told, the builder will say why."""
-    try:
-        return builder.busy(release)
-    except HouseError:
-        return False
+    return frozenset() if lacking and any(builder.busy(r) for r in found[:1]) else lacking
 
 
 async def _built(root: Path) -> bool:
@@ -96,8 +93,11 @@ async def _built(root: Path) -> bool:
                 child.kill()
         raise
     fields = {"seconds": round(time.monotonic() - began, 1), "status": status, "said": said.decode()[:2000]}
-    level = logging.WARNING if status else logging.INFO
-    log.log(
-        level, "caches were built" if not status else "caches could not be built", extra={"fields": fields}
-    )
+    if status:
+        level, message = logging.WARNING, "caches could not be built"
+    elif b'"built"' in said:
+        level, message = logging.INFO, "caches were built"
+    else:
+        level, message = logging.DEBUG, "another process builds caches"
+    log.log(level, message, extra={"fields": fields})
     return b'"left"' not in said

@@ -58,8 +58,9 @@ def _columns(tree: exp.Select) -> tuple[str, ...] | None:
 def _wanted(condition: exp.Expr, table: Table) -> Wanted | None:
     test = membership(condition)
     if test is not None:
-        if name_of(test) != "CONTAINS":
-            return None
+        names = [name_of(bare(shape)) for shape in test.expressions]
+        if name_of(test) != "CONTAINS" or names != ["POINT", "CIRCLE"]:
+            return None  # other shapes are not even read: they may be large
         return _near(read(test.expressions[0]), read(test.expressions[1]))
     if isinstance(condition, _COMPARED):
         return _closer(condition)

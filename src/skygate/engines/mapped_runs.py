@@ -5,7 +5,6 @@ Must not know: how spans of rows are found, files.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -40,7 +39,7 @@ class MappedRun:
         self.outcome: Outcome | None = None
         self._batches = batches
         self._limits = limits
-        self._stopped = threading.Event()
+        self._stopped = False
         self._started = False
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -51,7 +50,7 @@ class MappedRun:
         due = time.monotonic() + self._limits.seconds
         left, overflow, rows = self._limits.maxrec, False, 0
         for batch in self._batches:
-            if self._stopped.is_set():
+            if self._stopped:
                 raise Cancelled("the query was cancelled")
             if time.monotonic() > due:
                 raise TooCostly(
@@ -68,17 +67,17 @@ class MappedRun:
                 yield kept
             if overflow:
                 break
-        if self._stopped.is_set():
+        if self._stopped:
             raise Cancelled("the query was cancelled")
         self.outcome = Outcome(rows, overflow)
 
     def cancel(self) -> None:
         """Stop at the next piece."""
-        self._stopped.set()
+        self._stopped = True
 
     def close(self) -> None:
         """Stop, and hold nothing."""
-        self._stopped.set()
+        self._stopped = True
 
 
 def placed_batches(

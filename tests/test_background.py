@@ -70,6 +70,23 @@ def test_what_cannot_be_built_is_not_tried_without_end(tmp_path, caplog):
     assert len([r for r in caplog.records if "could not" in r.message]) == 1
 
 
+def test_releases_that_are_away_are_waited_for(tmp_path, caplog):
+    root, away = tmp_path / "root", tmp_path / "away"
+    release, mapped = make_release(root, rows=800), MappedColumns()
+    root.rename(away)
+
+    async def story() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(background.build_caches, ReleasesService(FolderReleases(root)), mapped, root)
+            await until(lambda: any("are away" in r.message for r in caplog.records))
+            await anyio.sleep(0.2)
+            away.rename(root)
+            await until(lambda: not mapped.missing(release))
+            group.cancel_scope.cancel()
+
+    anyio.run(story)
+
+
 def test_a_directory_that_may_not_be_written_is_told_and_stops_nothing(tmp_path, caplog, monkeypatch):
     make_release(tmp_path, rows=800)
 

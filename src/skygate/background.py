@@ -16,7 +16,7 @@ from anyio import CancelScope, to_thread
 
 from skygate.domain.account import ANONYMOUS
 from skygate.domain.catalog import Release
-from skygate.errors import SkygateError
+from skygate.errors import EngineAway, SkygateError
 from skygate.ports import CacheBuilder
 from skygate.services.releases import ReleasesService
 
@@ -57,8 +57,14 @@ async def build_caches(releases: ReleasesService, builder: CacheBuilder, root: P
 
 
 def _missing(releases: ReleasesService, builder: CacheBuilder) -> frozenset[tuple[str, str, str]]:
-    """(release, version, table) of what is missing; nothing while another process builds."""
-    found: list[Release] = list(releases.catalog(ANONYMOUS).releases())
+    """(release, version, table) of what is missing; nothing while another process builds.
+
+    Nor is anything missing while the releases are away.
+    """
+    try:
+        found: list[Release] = list(releases.catalog(ANONYMOUS).releases())
+    except EngineAway:
+        return frozenset()
     lacking = frozenset((r.name, r.version, t.name) for r in found for t in builder.missing(r))
     return frozenset() if lacking and any(builder.busy(r) for r in found[:1]) else lacking
 

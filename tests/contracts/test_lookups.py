@@ -34,6 +34,8 @@ BOUNDS = Bounds(
     memory_bytes=256 << 20,
     spool_memory_bytes=32 << 20,
     spool_disk_bytes=1 << 30,
+    room_memory_bytes=64 << 20,
+    room_disk_bytes=1 << 30,
     max_query_bytes=10_000,
     max_positions=100_000,
 )
@@ -226,7 +228,7 @@ def uploads(stars: pa.Table, count: int, seed: int) -> pa.Table:
     ra = stars["ra"].to_numpy()[pick] + rng.normal(0, 2e-3, count)
     dec = np.clip(stars["dec"].to_numpy()[pick] + rng.normal(0, 2e-3, count), -90, 90)
     ra[: count // 4] -= 360.0 * (ra[: count // 4] > 200)
-    ra = np.clip(ra, -360, 360)
+    ra[-count // 8 :] += 720.0
     ra[count // 2], dec[count // 3] = np.nan, 90.0
     return pa.table(
         {
@@ -290,6 +292,31 @@ def test_matches_have_the_same_columns_and_values_both_ways(ways, stars, nearest
     place = one.column_names.index("separation_deg")
     assert one.schema.equals(other.schema, check_metadata=True)
     same(one.remove_column(place), other.remove_column(place))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("nearest", [False, True])
+def test_right_ascension_wraps(ways, stars, way, nearest):
+    ra, dec = (stars[name].to_numpy()[:60] for name in ("ra", "dec"))
+    home = pa.table({"ra": [*ra, 20.0, 350.0], "dec": [*dec, 10.0, -20.0]})
+    turns = np.resize([360.0, -360.0, 7200.0], 60)
+    turned = pa.table({"ra": [*(ra + turns), 380.0, -10.0], "dec": home["dec"]})
+    one, other = (ask(ways[way].crossmatch, "stars", t, 1e-6, nearest=nearest)[0] for t in (home, turned))
+    assert one.num_rows > 50
+    assert one.select(["row", "id"]).equals(other.select(["row", "id"]))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("ra", "dec", "told"),
+    [
+        (np.inf, 0.0, "ra of position 0 is inf, which is no angle"),
+        (0.0, 90.1, "dec of position 0 is 90.1, beyond -90 to 90 degrees"),
+    ],
+)
+def test_what_is_no_position_is_refused(ways, way, ra, dec, told):
+    with pytest.raises(BadParameter, match=told):
+        ask(ways[way].crossmatch, "stars", pa.table({"ra": [ra], "dec": [dec]}), 0.1)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -16,9 +16,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("SKYGATE__QUERIES__SYNC_SECONDS", "3600")  # a join of whole tables is one query here
-os.environ.setdefault("SKYGATE__LOG__LEVEL", "error")
-
 import skygate
 from benchmarks.peers import cones, crowd, export, match, publishing, report, scans
 from benchmarks.peers.bench import Bench, load_postgres, publish_all, sample_of
@@ -98,6 +95,10 @@ def told(line: Line) -> str:
 
 def main() -> None:
     """Read the command line, measure, tell."""
+    os.environ.setdefault(
+        "SKYGATE__QUERIES__SYNC_SECONDS", "3600"
+    )  # a join of whole tables is one query here
+    os.environ.setdefault("SKYGATE__LOG__LEVEL", "error")
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     size = parser.add_mutually_exclusive_group()

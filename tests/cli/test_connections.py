@@ -186,7 +186,7 @@ def running(pid: int) -> bool:
 
 def test_bodies_together_are_bounded(root, tmp_path):
     """What has come is held until it is answered; what is too much is refused, and room comes back."""
-    settings = {"uploads__max_mib": "2", "uploads__all_mib": "3", "server__body_seconds": "20"}
+    settings = {"uploads__max_mib": "2", "uploads__all_mib": "3", "server__body_seconds": "4"}
     with serving(root, log=tmp_path / "log", **settings) as service:
         head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 2000000\r\n\r\n"
         crossmatch = head % (

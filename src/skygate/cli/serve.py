@@ -45,7 +45,7 @@ def serve(**options: Any) -> None:
     settings = read_settings()
     logs.set_up(settings.log.format, settings.log.level)
     _require_releases(settings)
-    backlog = min(_BACKLOG, max(16, process.raise_file_limit() // 4))
+    backlog = min(_BACKLOG, max(8, process.raise_file_limit() // 16))
     listener = listen(settings.server.host, settings.server.port, backlog=backlog)
     url = _url_of(listener, settings.server.host)
     click.echo(f"Skygate {__version__} serves {settings.root} at {url}/", err=True)

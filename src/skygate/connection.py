@@ -29,7 +29,7 @@ def connect(target: str | os.PathLike[str] | None = None, *, timeout_s: float = 
 
 
 def _in_directory(root: Path | None, *, timeout_s: float) -> Client:
-    from skygate.settings import Settings, default_root
+    from skygate.settings import default_root, read_settings
 
     given = (default_root() if root is None else root).expanduser()
     if not given.is_dir():
@@ -47,7 +47,7 @@ def _in_directory(root: Path | None, *, timeout_s: float) -> Client:
     from skygate.direct import Direct
     from skygate.inprocess import InProcess
 
-    settings = Settings(root=given.resolve())
+    settings = read_settings(root=given.resolve())
     house = open_house(settings)
     transport = InProcess(create_app(house, settings))
     inside = Direct(house, settings.uploads, wait=transport.do)

@@ -256,14 +256,14 @@ class Settings(BaseSettings):
         return init_settings, env_settings, _of_file(settings_cls)
 
 
-def read_settings() -> Settings:
-    """The settings of this process; raises `BadParameter` naming the wrong one and its place."""
+def read_settings(*, root: Path | None = None) -> Settings:
+    """The settings of this process (over `root`); raises `BadParameter` naming the wrong one, and its place."""
     for variable in sorted(os.environ):
         path = variable.removeprefix("SKYGATE__").lower().split("__")
         if variable.startswith("SKYGATE__") and ".".join(path) not in set(_known()):
             raise _unknown(".".join(path), variable)
     try:
-        return Settings()
+        return Settings() if root is None else Settings(root=root)
     except ValidationError as fault:
         first = fault.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

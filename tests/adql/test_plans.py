@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from skygate.adql import compile_query
+from skygate.adql.compiler import REMEMBERED_LONG
 from skygate.adql.functions import FUNCTIONS, by_name
 from skygate.domain.catalog import CELL_COLUMN, Catalog, Datatype, Stats
 from skygate.domain.query import Source
@@ -226,3 +227,12 @@ def test_every_function_has_an_implementation(world) -> None:
         assert function.description
         assert " -> " in function.signature
     assert set(by_name()) == {f.name for f in FUNCTIONS}
+
+
+def test_a_long_text_is_understood_once(world) -> None:
+    text = "SELECT id FROM stars WHERE id IN (" + ", ".join(map(str, range(10_000))) + ")"
+    first = compile_query(text, world.catalog)
+    assert compile_query(text, world.catalog) is first
+    for i in range(REMEMBERED_LONG):
+        compile_query(text + f" AND id > {i}", world.catalog)
+    assert compile_query(text, world.catalog) is not first

@@ -154,3 +154,10 @@ def test_a_closed_client_says_so_and_its_house_can_be_opened_again(root):
         gate.query("SELECT TOP 1 id FROM stars")
     with skygate.connect(root) as again:
         assert len(again.query("SELECT TOP 1 id FROM stars")) == 1
+
+
+def test_a_wrong_setting_is_one_sentence(tmp_path, monkeypatch):
+    make_release(tmp_path)
+    monkeypatch.setenv("SKYGATE__QUERIES__SYNC_SECONDS", "long")
+    with pytest.raises(BadParameter, match="sync_seconds"):
+        skygate.connect(tmp_path)

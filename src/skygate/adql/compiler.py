@@ -27,8 +27,11 @@ from skygate.errors import BadQuery
 DIALECTS = frozenset({"duckdb"})
 REMEMBERED = 256
 MAX_REMEMBERED_CHARACTERS = 20_000
+REMEMBERED_LONG = 4
+"""Longer texts: who checks a query asks it next, and understanding it takes seconds."""
 
 _plans: OrderedDict[tuple[str, str, str], Plan] = OrderedDict()
+_long_plans: OrderedDict[tuple[str, str, str], Plan] = OrderedDict()
 _lock = Lock()
 
 
@@ -37,17 +40,18 @@ def compile_query(text: str, catalog: Catalog, *, dialect: str = "duckdb") -> Pl
     if dialect not in DIALECTS:
         raise ValueError(f"no dialect {dialect}")
     key = (text, catalog.fingerprint, dialect)
+    short = len(text) <= MAX_REMEMBERED_CHARACTERS
+    known, most = (_plans, REMEMBERED) if short else (_long_plans, REMEMBERED_LONG)
     with _lock:
-        plan = _plans.get(key)
+        plan = known.get(key)
         if plan is not None:
-            _plans.move_to_end(key)
+            known.move_to_end(key)
             return plan
     plan = compile_anew(text, catalog, dialect=dialect)
-    if len(text) <= MAX_REMEMBERED_CHARACTERS:
-        with _lock:
-            _plans[key] = plan
-            while len(_plans) > REMEMBERED:
-                _plans.popitem(last=False)
+    with _lock:
+        known[key] = plan
+        while len(known) > most:
+            known.popitem(last=False)
     return plan
 
 

@@ -215,9 +215,9 @@ def _densities(house: House) -> APIRouter:
     ) -> Response:
         form = _form(body.format)
         about = _about(house, request, body.table)
-        rows = await stream.while_connected(request, counting())
-        about = replace(about, infos=(*about.infos, *shapes.density_infos(rows.seen, rows.axes)))
-        return await stream.answer(request, rows, form=form, about=about)
+        found = await stream.while_connected(request, counting())
+        about = replace(about, infos=(*about.infos, *shapes.density_infos(found.seen, found.axes)))
+        return await stream.answer(request, found.rows, form=form, about=about)
 
     @router.post("/density", responses=_ROWS, response_class=Response)
     @declare(Policy.PUBLIC)

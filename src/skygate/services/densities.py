@@ -6,7 +6,8 @@ Must not know: HTTP, engines. Expressions are ADQL, and come to the engine as ev
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,9 @@ from skygate.domain.density import (
 )
 from skygate.domain.query import Outcome, Query
 from skygate.errors import BadParameter, BadQuery, TooCostly, Where
-from skygate.ports import Rows
 from skygate.services import questions
-from skygate.services.names import delimit, read_name
+from skygate.services.held import Held, whole
+from skygate.services.names import delimit, delimited, read_name
 from skygate.services.queries import QueriesService
 from skygate.services.releases import ReleasesService
 
@@ -51,24 +52,13 @@ _SKY_COLUMNS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class Counted:
-    """`Rows` with one row for each bin that holds something, in order; beside them the axes of a plane."""
+    """One row for each bin that holds something, in order; what was seen; the axes of a plane."""
 
-    def __init__(
-        self, columns: tuple[Column, ...], rows: pa.Table, seen: Seen, axes: tuple[Axis, Axis] | None = None
-    ) -> None:
-        self.columns = columns
-        self.seen = seen
-        self.axes = axes
-        self.outcome: Outcome | None = Outcome(rows.num_rows, overflow=False)
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """All in one batch."""
-        yield from self._rows.to_batches()
-
-    def close(self) -> None:
-        """Nothing is held."""
+    rows: Held
+    seen: Seen
+    axes: tuple[Axis, Axis] | None = None
 
 
 class DensitiesService:
@@ -99,13 +89,13 @@ class DensitiesService:
             sums = f", SUM(q.{_VALUES}) AS {_SUM}, COUNT(q.{_VALUES}) AS {_VALUES}"
             columns = (*columns, _mean_column(asked.mean))
         conditions = [*([where] if where else []), _inside(x), _inside(y)]
-        inner = f"SELECT {', '.join(picked)} FROM {_full(table)} WHERE {' AND '.join(conditions)}"
+        inner = f"SELECT {', '.join(picked)} FROM {delimited(table)} WHERE {' AND '.join(conditions)}"
         text = f"SELECT q.{_BOTH} AS {_BOTH}, COUNT(*) AS {N}{sums} FROM ({inner}) AS q GROUP BY q.{_BOTH}"
         most = (x.bins + 1) * (y.bins + 1)
         found = await self._table(user, text, most)
         counts = await to_thread.run_sync(_merged, found, x, y)
         seen = Seen(rows, int(counts.column(N).to_numpy().sum()))
-        return Counted(columns, counts.cast(wire.arrow_schema(columns)), seen, (x, y))
+        return Counted(_held(columns, counts), seen, (x, y))
 
     async def sky(self, user: Principal, asked: SkyDensityAsked) -> Counted:
         """Rows in each HEALPix cell that has any: `cell`, `n` and, if asked for, `mean`; ordered by cell.
@@ -131,13 +121,13 @@ class DensitiesService:
         where = "" if asked.where is None else f" WHERE ({asked.where}\n)"
         text = (
             f"SELECT q.{CELL} AS {CELL}, COUNT(*) AS {N}{sums} FROM (SELECT {', '.join(picked)} "
-            f"FROM {_full(table)}{where}) AS q GROUP BY q.{CELL} ORDER BY {CELL}"
+            f"FROM {delimited(table)}{where}) AS q GROUP BY q.{CELL} ORDER BY {CELL}"
         )
         found = await self._table(user, text, 12 * 4**asked.order + 1)
         rows = int(found.column(N).to_numpy().sum())
         placed = found.filter(found.column(CELL).is_valid())
         inside = int(placed.column(N).to_numpy().sum())
-        return Counted(columns, placed.cast(wire.arrow_schema(columns)), Seen(rows, inside))
+        return Counted(_held(columns, placed), Seen(rows, inside))
 
     async def _check_values(
         self, user: Principal, table: Table, values: Mapping[str, str | None], where: str | None
@@ -146,8 +136,10 @@ class DensitiesService:
         for name, expression in values.items():
             if expression is None:
                 continue
-            found = await self._checked(user, name, "SELECT (", expression, f"\n) AS v FROM {_full(table)}")
-            of_rows = f"SELECT 1 AS v FROM {_full(table)} WHERE ("
+            found = await self._checked(
+                user, name, "SELECT (", expression, f"\n) AS v FROM {delimited(table)}"
+            )
+            of_rows = f"SELECT 1 AS v FROM {delimited(table)} WHERE ("
             await self._checked(user, name, of_rows, expression, "\n) IS NOT NULL")
             if len(found) != 1 or not found[0].datatype.is_number or found[0].is_array:
                 raise BadParameter(
@@ -156,7 +148,7 @@ class DensitiesService:
                     where=Where(name=name),
                 )
         if where is not None:
-            before = f"SELECT 1 AS v FROM {_full(table)} WHERE ("
+            before = f"SELECT 1 AS v FROM {delimited(table)} WHERE ("
             await self._checked(user, "where", before, where, "\n)")
 
     async def _checked(
@@ -189,7 +181,7 @@ class DensitiesService:
             )
             condition = f" WHERE {where}" if where else ""
             found = await self._table(
-                user, f"SELECT COUNT(*) AS n, {picked} FROM {_full(table)}{condition}", 1
+                user, f"SELECT COUNT(*) AS n, {picked} FROM {delimited(table)}{condition}", 1
             )
             told: dict[str, Any] = found.to_pylist()[0]
             rows = int(told["n"])
@@ -203,7 +195,7 @@ class DensitiesService:
     async def _table(self, user: Principal, text: str, most: int) -> pa.Table:
         """The whole answer to a text of ours; raises `TooCostly` where the service would cut it."""
         rows = await self._queries.run(user, Query(text, most))
-        found = await to_thread.run_sync(_whole, rows)
+        found = await to_thread.run_sync(whole, rows)
         if rows.outcome is None or rows.outcome.overflow:
             raise TooCostly(
                 f"a density of {most} bins is more than this service's largest answer", hint="take fewer bins"
@@ -259,6 +251,11 @@ def _axis(name: str, asked: AxisAsked, found: tuple[float | None, float | None] 
             where=Where(name="range"),
         )
     return Axis(asked.expression, asked.bins, float(low), float(high))
+
+
+def _held(columns: tuple[Column, ...], rows: pa.Table) -> Held:
+    batches = rows.cast(wire.arrow_schema(columns)).to_batches()
+    return Held(columns, Outcome(rows.num_rows, overflow=False), batches)
 
 
 def _mean_column(expression: str) -> Column:
@@ -322,14 +319,3 @@ def _placed(fault: BadQuery, name: str, before: int) -> BadParameter:
         if column > 0:
             where = Where(name=name, line=at.line, column=column, token=at.token)
     return BadParameter(fault.message, hint=fault.hint, where=where)
-
-
-def _full(table: Table) -> str:
-    return f"{delimit(table.schema)}.{delimit(table.name)}"
-
-
-def _whole(rows: Rows) -> pa.Table:
-    try:
-        return pa.Table.from_batches(list(rows), wire.arrow_schema(rows.columns))
-    finally:
-        rows.close()

@@ -5,7 +5,7 @@ Must not know: how an accelerator looks, plans, places.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -14,29 +14,11 @@ from skygate.domain.catalog import Catalog, Column, Table
 from skygate.domain.query import Limits, Lookup, Outcome
 from skygate.ports import Accelerator, Found, Rows, Run
 from skygate.services import questions
+from skygate.services.held import Held
 from skygate.services.releases import Snapshot
 
 SMALL = 20_000
 """Candidates of an answer that is found in milliseconds: it needs no place and no spool."""
-
-
-class Held:
-    """`Rows` that are all there."""
-
-    def __init__(
-        self, columns: tuple[Column, ...], batches: Sequence[pa.RecordBatch], outcome: Outcome
-    ) -> None:
-        self.columns = columns
-        self.outcome: Outcome | None = outcome
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """The batches."""
-        return iter(self._batches)
-
-    def close(self) -> None:
-        """Let go of the rows."""
-        self._batches = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +55,7 @@ class Ready:
         run = self.run(limits)
         batches = list(run)
         assert run.outcome is not None
-        return Held(self.columns, batches, run.outcome)
+        return Held(self.columns, run.outcome, batches)
 
 
 class _Top:

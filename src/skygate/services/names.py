@@ -26,6 +26,11 @@ def delimit(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def delimited(table: Table) -> str:
+    """`"schema"."table"`, for texts that people do not read."""
+    return f"{delimit(table.schema)}.{delimit(table.name)}"
+
+
 def full_name(table: Table) -> str:
     """`schema.table`, each in legal ADQL."""
     return f"{spell(table.schema)}.{spell(table.name)}"

@@ -17,7 +17,6 @@ from weakref import WeakSet
 import pyarrow as pa
 from anyio import to_thread
 
-from skygate import wire
 from skygate.domain.account import Principal
 from skygate.domain.catalog import Catalog, Column, Table
 from skygate.domain.query import Limits, Lookup, Near, Outcome, Plan, Query
@@ -26,12 +25,13 @@ from skygate.errors import BadParameter, BadQuery, SkygateError, Where
 from skygate.ports import Accelerator, Engine, Rows, Run
 from skygate.services import questions
 from skygate.services.asked import Asked, tell
+from skygate.services.held import Held, whole
 from skygate.services.lanes import Lanes
 from skygate.services.lookups import AtOnce, Lookups, Ready
 from skygate.services.places import Places
 from skygate.services.releases import ReleasesService, Snapshot
 from skygate.services.room import Room
-from skygate.services.spool import Spool, Told
+from skygate.services.spool import Spool
 
 _KEPT_SAMPLES = 256
 
@@ -215,7 +215,7 @@ class QueriesService:
             if key in self._samples:
                 return self._samples[key]
         answer = await self._answer(asked)
-        found = await to_thread.run_sync(_whole, answer)
+        found = await to_thread.run_sync(whole, answer)
         with self._samples_guard:
             self._samples[key] = found
             while len(self._samples) > _KEPT_SAMPLES:
@@ -327,7 +327,7 @@ class QueriesService:
             # DALI 1.1, section 3.4.4: the columns alone, and no row is looked for
             outcome = Outcome(0, overflow=True)
             tell(asked, outcome, None, waited_s=0.0)
-            return Told(plan.columns, outcome)
+            return Held(plan.columns, outcome)
         start = partial(self._engine.run, plan, self._limits(asked), asked.snapshot.memory)
         return await self._spooled(asked, plan.columns, start)
 
@@ -384,10 +384,3 @@ def checked(plan: Plan) -> Checked:
         size += int(sum(p.size_bytes for p in parts) * min(1.0, share))
         files += len(parts)
     return Checked(tuple(tables.values()), plan.columns, rows, size, files)
-
-
-def _whole(rows: Rows) -> pa.Table:
-    try:
-        return pa.Table.from_batches(list(rows), wire.arrow_schema(rows.columns))
-    finally:
-        rows.close()

@@ -16,7 +16,7 @@ from skygate.adql.names import did_you_mean, nearest
 from skygate.domain.catalog import Column, Datatype, Schema, SkyPosition, Table
 from skygate.domain.sky import Circle
 from skygate.errors import BadParameter, NotFound, Where
-from skygate.services.names import delimit
+from skygate.services.names import delimit, delimited
 
 UPLOADS = "TAP_UPLOAD"
 POSITIONS = "positions"
@@ -59,7 +59,7 @@ def cone(table: Table, circle: Circle, columns: Sequence[Column]) -> str:
     names = ", ".join(f"t.{delimit(c.name)}" for c in columns)
     center = f"{_number(circle.center.ra_deg)}, {_number(circle.center.dec_deg)}"
     return (
-        f"SELECT {names} FROM {_full(table)} AS t WHERE 1 = CONTAINS({_point('t', position)}, "
+        f"SELECT {names} FROM {delimited(table)} AS t WHERE 1 = CONTAINS({_point('t', position)}, "
         f"CIRCLE({center}, {_number(circle.radius_deg)}))"
     )
 
@@ -67,7 +67,7 @@ def cone(table: Table, circle: Circle, columns: Sequence[Column]) -> str:
 def sample(table: Table, rows: int) -> str:
     """The first rows that come."""
     names = ", ".join(f"t.{delimit(c.name)}" for c in table.columns)
-    return f"SELECT TOP {int(rows)} {names} FROM {_full(table)} AS t"
+    return f"SELECT TOP {int(rows)} {names} FROM {delimited(table)} AS t"
 
 
 def crossmatch(
@@ -91,7 +91,7 @@ def crossmatch(
     ]
     disc = f"CIRCLE(p.{delimit('ra')}, p.{delimit('dec')}, {_number(radius_deg)})"
     pairs = (
-        f"FROM {delimit(UPLOADS)}.{delimit(POSITIONS)} AS p JOIN {_full(table)} AS t "
+        f"FROM {delimit(UPLOADS)}.{delimit(POSITIONS)} AS p JOIN {delimited(table)} AS t "
         f"ON 1 = CONTAINS({there}, {disc})"
     )
     order = f"ORDER BY {delimit(ROW)}, {delimit(SEPARATION)}"
@@ -216,10 +216,6 @@ def _free(name: str, taken: set[str], ending: str) -> str:
         name += ending
     taken.add(name.lower())
     return name
-
-
-def _full(table: Table) -> str:
-    return f"{delimit(table.schema)}.{delimit(table.name)}"
 
 
 def _point(alias: str, position: SkyPosition) -> str:

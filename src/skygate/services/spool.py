@@ -231,21 +231,6 @@ class Spool:
         self._on_disk = 0
 
 
-class Told:
-    """`Rows` that are all there: an answer that needed no engine."""
-
-    def __init__(self, columns: tuple[Column, ...], outcome: Outcome) -> None:
-        self.columns = columns
-        self.outcome: Outcome | None = outcome
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """No batch."""
-        return iter(())
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
 def _nameless_file() -> int:
     """A temporary file that is gone when it is closed, however the process ends."""
     file, path = tempfile.mkstemp(prefix="skygate-spool-")

@@ -257,7 +257,7 @@ class Settings(BaseSettings):
 
 
 def read_settings(*, root: Path | None = None) -> Settings:
-    """The settings of this process (over `root`); raises `BadParameter` naming the wrong one, and its place."""
+    """The settings of this process (over `root`); raises `BadParameter` naming what is wrong, and where."""
     for variable in sorted(os.environ):
         path = variable.removeprefix("SKYGATE__").lower().split("__")
         if variable.startswith("SKYGATE__") and ".".join(path) not in set(_known()):

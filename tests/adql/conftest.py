@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import Parameter, Signature
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
+from tests.adql.in_duckdb import register_kernels, spelled
 
 from skygate import wire
 from skygate.adql import compile_query
-from skygate.adql.kernels import KERNELS
 from skygate.domain.catalog import CELL_COLUMN, Catalog, Column, Datatype, Schema, SkyPosition, Table
 from skygate.domain.query import Plan
 from skygate.sky.cells import cell_of
 
-SQL_TYPES = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.string(): "VARCHAR", pa.bool_(): "BOOLEAN"}
 CASES = Path(__file__).parent / "cases"
 
 D = Datatype
@@ -113,11 +110,6 @@ def rows() -> dict[str, pa.Table]:
     return found
 
 
-def shown(plan: Plan) -> str:
-    """A plan's text, with tables as they are called."""
-    return "".join(p if isinstance(p, str) else p.table.full_name for p in plan.pieces)
-
-
 @dataclass
 class World:
     """The catalogue in an engine."""
@@ -129,7 +121,7 @@ class World:
         return compile_query(query, self.catalog)
 
     def text(self, plan: Plan) -> str:
-        return "".join(p if isinstance(p, str) else f'"{p.table.full_name}"' for p in plan.pieces)
+        return spelled(plan, lambda table: f'"{table.full_name}"')
 
     def rows(self, query: str) -> list[tuple]:
         return self.connection.execute(self.text(self.compile(query))).fetchall()
@@ -146,32 +138,11 @@ class World:
 @pytest.fixture(scope="session")
 def world() -> World:
     connection = duckdb.connect(":memory:", config={"threads": 1})
-    for kernel in KERNELS:
-        call = as_udf(kernel.function, len(kernel.arguments))
-        connection.create_function(
-            kernel.name,
-            call,
-            [sql_type(t) for t in kernel.arguments],
-            sql_type(kernel.returns),
-            type="arrow",
-            null_handling="special",
-        )
+    register_kernels(connection)
     for name, table in rows().items():
         connection.register(f"arrow {name}", table)
         connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM "arrow {name}"')
     return World(connection, CATALOG)
-
-
-def as_udf(function: Callable, count: int) -> Callable:
-    def call(*columns):
-        return function(*(c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns))
-
-    call.__signature__ = Signature([Parameter(f"a{i}", Parameter.POSITIONAL_ONLY) for i in range(count)])
-    return call
-
-
-def sql_type(kind: pa.DataType) -> str:
-    return sql_type(kind.value_type) + "[]" if pa.types.is_list(kind) else SQL_TYPES[kind]
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import duckdb
 import numpy as np
 import pyarrow as pa
+from tests.adql.in_duckdb import register_kernels, spelled
 
 from skygate import wire
 from skygate.adql import compile_query
-from skygate.adql.kernels import KERNELS
 from skygate.domain.catalog import (
     CELL_COLUMN,
     Catalog,
@@ -24,7 +24,6 @@ from skygate.sky.cells import cell_of
 
 D = Datatype
 PART = Part("part.parquet", 1, 1, "", 0, 1)
-SQL = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.string(): "VARCHAR", pa.bool_(): "BOOLEAN"}
 
 
 def columns(stats=None):
@@ -102,24 +101,16 @@ class Engine:
     def __init__(self, catalog, tables):
         self.catalog = catalog
         self.connection = duckdb.connect(":memory:", config={"threads": 2})
-        for kernel in KERNELS:
-            types = [self.sql_type(t) for t in kernel.arguments]
-            self.connection.create_function(
-                kernel.name, call(kernel.function, len(types)), types, self.sql_type(kernel.returns),
-                type="arrow", null_handling="special", side_effects=False,
-            )  # fmt: skip
+        register_kernels(self.connection)
         for name, table in tables.items():
             self.connection.register("incoming", table)
             self.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")
-
-    def sql_type(self, kind):
-        return self.sql_type(kind.value_type) + "[]" if pa.types.is_list(kind) else SQL[kind]
 
     def plan(self, query):
         return compile_query(query, self.catalog)
 
     def sql(self, query):
-        return "".join(p if isinstance(p, str) else p.table.name for p in self.plan(query).pieces)
+        return spelled(self.plan(query), lambda table: table.name)
 
     def rows(self, query):
         return self.connection.execute(self.sql(query)).fetchall()
@@ -129,13 +120,3 @@ class Engine:
 
     def explained(self, query):
         return self.connection.execute("EXPLAIN " + self.sql(query)).fetchall()[0][1].upper()
-
-
-def call(function, count):
-    from inspect import Parameter, Signature
-
-    def run(*arrays):
-        return function(*arrays)
-
-    run.__signature__ = Signature([Parameter(f"a{i}", Parameter.POSITIONAL_ONLY) for i in range(count)])
-    return run

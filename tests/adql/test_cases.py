@@ -7,6 +7,7 @@ import math
 
 import pyarrow as pa
 import pytest
+from tests.adql.in_duckdb import spelled
 
 from skygate import wire
 from skygate.errors import BadQuery
@@ -49,7 +50,7 @@ def test_case(case, world) -> None:
         return
     plan = world.compile(case.query)
     if case.sql is not None:
-        shown = "".join(p if isinstance(p, str) else p.table.full_name for p in plan.pieces)
+        shown = spelled(plan, lambda table: table.full_name)
         assert shown == case.sql
     check_types(plan, world, case.query)
     answer = [plain(row) for row in world.rows(case.query)]

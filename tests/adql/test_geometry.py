@@ -12,6 +12,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "sky
 
 from brute import angle, random_circle, random_polygon, unit
 from geometry_world import Engine, arrow, catalogue, columns, few_positions, positions
+from tests.adql import in_duckdb
 
 from skygate.adql import compile_query
 from skygate.domain.catalog import Catalog, Stats
@@ -331,8 +332,7 @@ def test_a_few_wide_discs_do_not_make_every_cell_wide(engine):
         ("DISTANCE(b.ra, b.dec, f.ra, f.dec) <= f.r / 10000", 13),
     ):
         query = f"SELECT b.id, f.id FROM big AS b JOIN few AS f ON {condition}"
-        pieces = compile_query(query, catalog).pieces
-        sql = "".join(p if isinstance(p, str) else p.table.name for p in pieces)
+        sql = in_duckdb.spelled(compile_query(query, catalog), lambda table: table.name)
         assert f">> {58 - 2 * order}) = " in sql, sql
         scale = {"f.r))": 1.0, "/ 2": 0.5, "* 8": 8.0, "/ 10000": 1e-4}
         limit = RADIUS * next(v for ending, v in scale.items() if condition.endswith(ending))

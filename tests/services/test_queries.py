@@ -111,6 +111,19 @@ def test_a_short_answer_is_known_to_its_end_before_it_is_read(queries):
     assert whole(answer)["n"].to_pylist() == [3_000]
 
 
+def test_understanding_a_question_takes_from_its_time(queries, engine, places):
+    def slowly(text: str, catalog: Catalog, *, dialect: str) -> Plan:
+        time.sleep(0.6)
+        return by_hand(text, catalog, dialect=dialect)
+
+    bounds = replace(BOUNDS, seconds=1.0)
+    late = QueriesService(queries._releases, engine, places, bounds=bounds, compiler=slowly)
+    began = time.monotonic()
+    with pytest.raises(TooCostly, match="limit of 1 s"):
+        ask(late, ENDLESS)
+    assert time.monotonic() - began < 1.5
+
+
 def test_maxrec_0_is_columns_and_overflow_without_running(queries):
     begin = time.monotonic()
     answer = ask(queries, ENDLESS, 0)

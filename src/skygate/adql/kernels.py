@@ -17,7 +17,11 @@ from skygate.adql import kernels_text as text
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One function over whole columns. It is pure: equal arguments give equal results."""
+    """One function over whole columns. It is pure: equal arguments give equal results.
+
+    In plans a call has one more argument, before these: the number of the run (`Mark.RUN_NUMBER`), by which
+    an engine knows when to stop. The function does not get it.
+    """
 
     name: str
     arguments: tuple[pa.DataType, ...]

@@ -11,10 +11,13 @@ import re
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
+from skygate.adql.kernels import KERNELS
 from skygate.domain.catalog import CELL_COLUMN, Column, Table
-from skygate.domain.query import Plan, Source
+from skygate.domain.query import Mark, Plan, Source
 
-_CUT = re.compile('"\0([0-9]+)\0"')
+_RUN = "run"
+_CUT = re.compile(f'"\0([0-9]+|{_RUN})\0"')
+_KERNELS = frozenset(k.name for k in KERNELS)
 
 
 def render(tree: exp.Query, columns: tuple[Column, ...], *, dialect: str) -> Plan:
@@ -31,6 +34,9 @@ def render(tree: exp.Query, columns: tuple[Column, ...], *, dialect: str) -> Pla
     for node, table in tables:
         sources.append(_source(node, table, read[node.alias]))
         _cut(node, len(sources) - 1)
+    for call in tree.find_all(exp.Anonymous):
+        if call.name.lower() in _KERNELS:
+            call.set("expressions", [_mark(_RUN), *call.expressions])
     text = Dialect.get_or_raise(dialect).generator(identify=True, comments=False).generate(tree, copy=False)
     return Plan(dialect, _pieces(text, sources), columns, top, ordered)
 
@@ -56,7 +62,7 @@ def identity(table: Table) -> tuple[str, ...]:
 
 def _cut(node: exp.Table, number: int) -> None:
     """Put a mark in place of the table; a sample becomes a filter around it."""
-    mark = exp.Identifier(this=f"\0{number}\0", quoted=True)
+    mark = _mark(str(number))
     sample = node.meta.get("sample")
     table: Table = node.meta["table"]
     node.set("db", None)
@@ -69,6 +75,10 @@ def _cut(node: exp.Table, number: int) -> None:
     select = exp.Select(expressions=[exp.Star()], where=exp.Where(this=_chosen(table, *sample)))
     select.set("from_", exp.From(this=inner))
     node.replace(exp.Subquery(this=select, alias=alias, joins=joins))
+
+
+def _mark(what: str) -> exp.Identifier:
+    return exp.Identifier(this=f"\0{what}\0", quoted=True)
 
 
 def _chosen(table: Table, percent: float, seed: int | None) -> exp.Expr:
@@ -91,8 +101,11 @@ def _chosen(table: Table, percent: float, seed: int | None) -> exp.Expr:
     )
 
 
-def _pieces(text: str, sources: list[Source]) -> tuple[str | Source, ...]:
-    pieces: list[str | Source] = []
+def _pieces(text: str, sources: list[Source]) -> tuple[str | Source | Mark, ...]:
+    pieces: list[str | Source | Mark] = []
     for i, part in enumerate(_CUT.split(text)):
-        pieces.append(sources[int(part)] if i % 2 else part)
+        if i % 2:
+            pieces.append(Mark.RUN_NUMBER if part == _RUN else sources[int(part)])
+        else:
+            pieces.append(part)
     return tuple(pieces)

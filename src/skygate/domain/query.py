@@ -6,6 +6,7 @@ Must not know: SQL dialects, engines. A plan's text is opaque here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from skygate.domain.catalog import Column, Part, Table
 from skygate.domain.sky import Circle
@@ -26,6 +27,8 @@ class Limits:
     maxrec: int
     seconds: float
     memory_bytes: int
+    spent_s: float = 0.0
+    """The part of `seconds` that is used up when the run begins: understanding the question took it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +92,23 @@ class Lookup:
     top: int | None = None
 
 
+class Mark(Enum):
+    """What an engine puts into the text of a plan when it runs it."""
+
+    RUN_NUMBER = "the number of the run: first argument of every kernel, which so knows for whom it works"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A checked query in one engine's spelling. Only `skygate.adql` makes plans.
 
     The text is `pieces` joined, each `Source` being replaced by the engine's relation for it: a
-    parenthesised or plain table expression, to which the following piece gives an alias.
+    parenthesised or plain table expression, to which the following piece gives an alias; and each `Mark`
+    by what it stands for.
     """
 
     dialect: str
-    pieces: tuple[str | Source, ...]
+    pieces: tuple[str | Source | Mark, ...]
     columns: tuple[Column, ...]
     top: int | None = None
     """The query's own TOP or LIMIT at the outermost level, if any."""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import pyarrow as pa
 from skygate import wire
 from skygate.adql.kernels import KERNELS, Kernel
 from skygate.domain.catalog import CELL_COLUMN, Column, Part
-from skygate.domain.query import Limits, Outcome, Plan, Source
+from skygate.domain.query import Limits, Mark, Outcome, Plan, Source
 from skygate.engines import duck_faults, duck_gate
 from skygate.engines.conform import conform
 from skygate.engines.duck_database import STOPPED, open_database, quoted
@@ -57,7 +58,8 @@ class DuckEngine:
         self._files = PartFiles(data_dir)
         self._spill = Spill()
         self._watch = Watch()
-        self._runs: set[DuckRun] = set()
+        self._runs: dict[int, DuckRun] = {}
+        self._numbers = count(1)
         self._guard = threading.Lock()
         self._closed = False
         self._open = partial(
@@ -68,7 +70,7 @@ class DuckEngine:
             memory_bytes=memory_bytes,
             threads=threads,
             kernels=kernels,
-            stopped=self._all_due,
+            stopped=self._is_stopped,
         )
         self._database = self._open()
         self._functions = duck_gate.safe_functions(self._database) | {k.name.lower() for k in kernels}
@@ -77,19 +79,21 @@ class DuckEngine:
         """Check a plan and make it ready; it runs while its answer is iterated, and raises there too."""
         if plan.dialect != self.dialect:
             raise HouseError(f"a plan for {plan.dialect} came to DuckDB")
+        due = time.monotonic() + limits.seconds - limits.spent_s
         cursor = self._cursor()
         lease: Lease | None = None
         try:
+            number = next(self._numbers)
             names, tables, parts = _relations(plan, memory)
-            duck_gate.check(
-                cursor, _spell(plan, names), relations=dict.fromkeys(names, 1), functions=self._functions
-            )
+            text = _spell(plan, names, number)
+            duck_gate.check(cursor, text, relations=dict.fromkeys(names, 1), functions=self._functions)
             lease = self._files.lease(p for chosen in parts.values() for p in chosen)
             spelled = _scans(names, parts, lease.names)
             for name, table in tables.items():
                 cursor.register(name, table)
             cursor.execute(f"SET operator_memory_limit='{max(16, limits.memory_bytes // _MIB)}MiB'")
-            run = DuckRun(self, plan, limits, cursor, lease, _limited(_spell(plan, spelled), limits.maxrec))
+            text = _limited(_spell(plan, spelled, number), limits.maxrec)
+            run = DuckRun(self, number, plan, limits, due, cursor, lease, text)
         except duckdb.Error as fault:
             _let_go(cursor, lease)
             self.renew(fault)
@@ -98,7 +102,7 @@ class DuckEngine:
             _let_go(cursor, lease)
             raise
         with self._guard:
-            self._runs.add(run)
+            self._runs[number] = run
             closed = self._closed
         if closed:
             run.close()
@@ -109,7 +113,7 @@ class DuckEngine:
         """Cancel what runs, wait a moment for it, and free everything."""
         with self._guard:
             self._closed = True
-            runs = list(self._runs)
+            runs = list(self._runs.values())
         for run in runs:
             run.close()
         until = time.monotonic() + 5
@@ -144,13 +148,12 @@ class DuckEngine:
         """The run has ended."""
         self._watch.remove(thing)
         with self._guard:
-            self._runs.discard(run)
+            self._runs.pop(run.number, None)
 
-    def _all_due(self) -> bool:
-        """Whether nothing runs that may still run: a kernel cannot know whose rows it is given."""
-        clock = time.monotonic()
-        with self._guard:
-            return bool(self._runs) and all(run.is_due(clock) for run in self._runs)
+    def _is_stopped(self, number: int) -> bool:
+        """Whether the run of this number has ended, was cancelled, or has run as long as it may."""
+        run = self._runs.get(number)
+        return run is None or run.is_due(time.monotonic())
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._guard:
@@ -165,20 +168,23 @@ class DuckRun:
     def __init__(
         self,
         engine: DuckEngine,
+        number: int,
         plan: Plan,
         limits: Limits,
+        due: float,
         cursor: duckdb.DuckDBPyConnection,
         lease: Lease,
         text: str,
     ) -> None:
         self.columns: tuple[Column, ...] = plan.columns
         self.outcome: Outcome | None = None
+        self.number = number
         self._engine = engine
         self._limits = limits
         self._cursor = cursor
         self._lease = lease
         self._text = text
-        self._watched = Watched(self._interrupt, float("inf"))
+        self._watched = Watched(self._interrupt, due)
         self._guard = threading.Lock()
         self._started = False
         self._ended = False
@@ -192,15 +198,14 @@ class DuckRun:
             if self._started:
                 raise HouseError("an answer is iterated twice")
             self._started = True
-        due = time.monotonic() + self._limits.seconds
-        self._watched.due = due
         self._engine.watch(self._watched)
         rows, reader = 0, None
         schema = wire.arrow_schema(self.columns)
         maxrec = self._limits.maxrec
         overflow = False
         try:
-            self._cursor.execute(f"SET max_execution_time={int(self._limits.seconds * 1000) + 500}")
+            left_ms = max(0, int((self._watched.due - time.monotonic()) * 1000))
+            self._cursor.execute(f"SET max_execution_time={left_ms + 500}")
             reader = self._reader()
             for batch in reader:
                 if self._cancelled:
@@ -307,9 +312,15 @@ def _scans(names: Iterable[str], parts: Mapping[str, Sequence[Part]], leased: Se
     return spelled
 
 
-def _spell(plan: Plan, relations: Iterable[str]) -> str:
-    rest = iter(relations)
-    return "".join(next(rest) if isinstance(piece, Source) else piece for piece in plan.pieces)
+def _spell(plan: Plan, relations: Iterable[str], number: int) -> str:
+    marks, rest = {Mark.RUN_NUMBER: str(number)}, iter(relations)
+    spelled: list[str] = []
+    for piece in plan.pieces:
+        if isinstance(piece, Source):
+            spelled.append(next(rest))
+        else:
+            spelled.append(marks[piece] if isinstance(piece, Mark) else piece)
+    return "".join(spelled)
 
 
 def _limited(text: str, maxrec: int) -> str:

@@ -36,11 +36,11 @@ def open_database(
     memory_bytes: int,
     threads: int,
     kernels: Sequence[Kernel],
-    stopped: Callable[[], bool],
+    stopped: Callable[[int], bool],
 ) -> duckdb.DuckDBPyConnection:
     """An empty database in memory that can read `files`, call `kernels` and spill to `spill`; locked.
 
-    A kernel asks `stopped` as it goes on, since DuckDB cannot interrupt it.
+    A kernel asks `stopped` of its run's number as it goes on, since DuckDB cannot interrupt it.
     """
     database = duckdb.connect(
         ":memory:",
@@ -83,35 +83,36 @@ def _lock(database: duckdb.DuckDBPyConnection, spill: str, spill_bytes: int) -> 
         database.execute(statement)
 
 
-def _register(database: duckdb.DuckDBPyConnection, kernel: Kernel, stopped: Callable[[], bool]) -> None:
+def _register(database: duckdb.DuckDBPyConnection, kernel: Kernel, stopped: Callable[[int], bool]) -> None:
     """Give DuckDB one of our vectorised functions; nulls are the function's own business."""
     call = _in_steps(kernel, stopped)
 
     # DuckDB counts the parameters
-    parameters = [Parameter(f"a{i}", Parameter.POSITIONAL_ONLY) for i in range(len(kernel.arguments))]
+    parameters = [Parameter(f"a{i}", Parameter.POSITIONAL_ONLY) for i in range(1 + len(kernel.arguments))]
     call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     database.create_function(
         kernel.name,
         call,
-        [_sql_type(t) for t in kernel.arguments],
+        ["BIGINT", *(_sql_type(t) for t in kernel.arguments)],
         _sql_type(kernel.returns),
         type=PythonUDFType.ARROW,
         null_handling=FunctionNullHandling.SPECIAL,
     )
 
 
-def _in_steps(kernel: Kernel, stopped: Callable[[], bool]) -> Any:
+def _in_steps(kernel: Kernel, stopped: Callable[[int], bool]) -> Any:
     """The function, taking so many rows at once as it did in a twentieth of a second before."""
     at_once = _FIRST_ROWS
 
-    def call(*columns: Any) -> Any:
+    def call(runs: Any, *columns: Any) -> Any:
         nonlocal at_once
+        run = runs[0].as_py() if len(runs) else 0
         arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
         rows = len(arrays[0])
         found: list[Any] = []
         done = 0
         while done < rows or not found:
-            if stopped():
+            if stopped(run):
                 raise RuntimeError(STOPPED)
             step = min(at_once, rows - done)
             began = time.monotonic()

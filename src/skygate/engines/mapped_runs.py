@@ -47,7 +47,7 @@ class MappedRun:
         if self._started:
             raise HouseError("an answer is iterated twice")
         self._started = True
-        due = time.monotonic() + self._limits.seconds
+        due = time.monotonic() + self._limits.seconds - self._limits.spent_s
         left, overflow, rows = self._limits.maxrec, False, 0
         for batch in self._batches:
             if self._stopped:

@@ -30,6 +30,8 @@ class Asked:
     maxrec: int
     snapshot: Snapshot
     began: float
+    spent_s: float = 0.0
+    """What understanding it took; the rest of its time is left to the run."""
 
     @property
     def text(self) -> str:

@@ -119,7 +119,7 @@ class QueriesService:
     async def check(self, user: Principal, query: Query) -> Checked:
         """What the query means and about how much it must read; raises what `run` would, but for limits."""
         snapshot = self._releases.snapshot(user)
-        plan = await self._plan(self._checked_text(query.text), snapshot)
+        plan, _ = await self._plan(self._checked_text(query.text), snapshot)
         return checked(plan)
 
     async def run(self, user: Principal, query: Query) -> Rows:
@@ -129,7 +129,7 @@ class QueriesService:
         are raised while iterating. Cancelling the call stops the query.
         """
         asked = self._worded(user, query)
-        plan = await self._understood(asked)
+        asked, plan = await self._understood(asked)
         return await self._answer(asked, plan=plan)
 
     def run_at_once(self, user: Principal, query: Query) -> AtOnce:
@@ -270,20 +270,24 @@ class QueriesService:
             )
         return text
 
-    async def _plan(self, text: str, snapshot: Snapshot) -> Plan:
+    async def _plan(self, text: str, snapshot: Snapshot) -> tuple[Plan, float]:
+        """The plan, and the seconds that it took to make."""
         async with self._lanes.of(text):
+            began = time.monotonic()
             try:
-                return await to_thread.run_sync(self._compiled, text, snapshot.catalog)
+                plan = await to_thread.run_sync(self._compiled, text, snapshot.catalog)
+                return plan, time.monotonic() - began
             except RecursionError:
                 raise BadQuery("the query is nested too deeply", hint="split it with WITH") from None
 
     def _compiled(self, text: str, catalog: Catalog) -> Plan:
         return self._compile(text, catalog, dialect=self._engine.dialect)
 
-    async def _understood(self, asked: Asked) -> Plan:
-        """The plan of a question; what is wrong with it is logged."""
+    async def _understood(self, asked: Asked) -> tuple[Asked, Plan]:
+        """The plan of a question, which has used up some of its time; what is wrong with it is logged."""
         try:
-            return await self._plan(asked.text, asked.snapshot)
+            plan, spent_s = await self._plan(asked.text, asked.snapshot)
+            return replace(asked, spent_s=spent_s), plan
         except SkygateError as fault:
             tell(asked, None, fault, waited_s=None)
             raise
@@ -322,7 +326,8 @@ class QueriesService:
                 return await self._spooled(asked, found.columns, partial(found.run, self._limits(asked)))
             if found is not None:
                 return found
-        plan = plan if plan is not None else await self._understood(asked)
+        if plan is None:
+            asked, plan = await self._understood(asked)
         if asked.maxrec == 0:
             # DALI 1.1, section 3.4.4: the columns alone, and no row is looked for
             outcome = Outcome(0, overflow=True)
@@ -332,9 +337,8 @@ class QueriesService:
         return await self._spooled(asked, plan.columns, start)
 
     def _limits(self, asked: Asked) -> Limits:
-        return Limits(
-            maxrec=asked.maxrec, seconds=self._bounds.seconds, memory_bytes=self._bounds.memory_bytes
-        )
+        bounds = self._bounds
+        return Limits(asked.maxrec, bounds.seconds, bounds.memory_bytes, asked.spent_s)
 
     async def _spooled(self, asked: Asked, columns: tuple[Column, ...], start: Callable[[], Run]) -> Rows:
         """A run that has got a place, and is known to its end or has begun to give rows."""

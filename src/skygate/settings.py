@@ -199,6 +199,12 @@ class Uploads(_Group):
         5_000_000
     )
 
+    @model_validator(mode="after")
+    def _one_fits(self) -> Uploads:
+        if self.max_mib > self.all_mib:
+            raise ValueError(f"max_mib, {self.max_mib}, is more than all_mib, {self.all_mib}")
+        return self
+
 
 class Caches(_Group):
     """What is made beside releases to answer faster; it can be deleted at any time."""

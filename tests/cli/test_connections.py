@@ -71,6 +71,29 @@ def test_a_request_must_arrive(root, tmp_path):
         assert "Traceback" not in service.said()
 
 
+def test_odd_heads_are_answered_once_and_without_noise(root, tmp_path):
+    form = b"POST /tap/sync HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with serving(root, log=tmp_path / "log") as service:
+        two_lengths = b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        with opened(service, form + two_lengths + form) as wire:  # what follows is not taken for a request
+            said = told(wire)
+            assert said.startswith(b"HTTP/1.1 400 ")
+            assert said.count(b"HTTP/1.1") == 1
+        upgrade = b"Connection: close, upgrade\r\nUpgrade: websocket\r\n\r\n"
+        with opened(service, b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + upgrade) as wire:
+            assert told(wire).startswith(b"HTTP/1.1 200 ")
+        large = (
+            b"POST /api/check HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n"
+        )
+        with opened(service, large) as wire:
+            said = told(wire)
+            assert said.startswith(b"HTTP/1.1 413 ")
+            assert b"application/problem+json" in said
+            assert b"larger than 262144 KiB" in said
+        assert "WebSocket" not in service.said()
+        assert "upgrade request" not in service.said()
+
+
 def test_a_slow_body_that_keeps_coming_is_taken(root, tmp_path):
     form = b"LANG=ADQL&QUERY=SELECT+TOP+1+id+FROM+mini.stars"
     with serving(root, log=tmp_path / "log", server__body_seconds="1") as service:

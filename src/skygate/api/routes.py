@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi import Query as QueryString
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.middleware import Middleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,6 +31,7 @@ from skygate.domain.catalog import Release, Table
 from skygate.domain.query import About, Query
 from skygate.domain.sky import Circle, Position
 from skygate.doorway import errors, origin, stream, urls
+from skygate.doorway.bodies import Body
 from skygate.doorway.policy import declare, user_of
 from skygate.errors import BadParameter, Where
 from skygate.formats import media
@@ -75,7 +77,7 @@ def application(house: House, settings: Settings) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        max_body_size=settings.uploads.max_mib << 20,
+        middleware=[Middleware(Body, most_bytes=settings.uploads.max_mib << 20)],
         exception_handlers=_handlers(),
     )
     for router in (_metadata(house), _queries(house, settings), _densities(house)):

@@ -24,6 +24,12 @@ _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _ESCAPED = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON may hold raw, and what some readers take for the end of a line, or a terminal for a command."""
 _QUIET = ("uvicorn.access",)
+_SAID_BETTER = (
+    "Exception in ASGI application",
+    "returned without completing",
+    "Unsupported upgrade request",
+    "No supported WebSocket library",
+)
 _CHATTY = ("numexpr", "asyncio", "httpx2", "httpcore2", "multipart", "python_multipart")
 """Libraries whose small talk is of no use to an operator."""
 
@@ -60,10 +66,13 @@ def set_up(form: LogFormat, level: Level) -> None:
 def _not_ours(record: logging.LogRecord) -> bool:
     """Whether the server library says something that we have not said better.
 
-    A response that is cut on purpose is logged where it was cut.
+    A response that is cut on purpose is logged where it was cut; a client may ask for another protocol as
+    often as it likes; that requests end with the service is no error of it.
     """
     text = record.getMessage()
-    return "Exception in ASGI application" not in text and "returned without completing" not in text
+    if "task(s), timeout graceful shutdown exceeded" in text:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return not any(said in text for said in _SAID_BETTER)
 
 
 def _fields_of(record: logging.LogRecord) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+from skygate.doorway.bodies import announced, too_large
 from skygate.errors import BadParameter, TooLarge, Where
 
 MOST_PARAMETERS = 1000
@@ -131,7 +132,8 @@ async def _body(request: Request, most: int) -> bytes:
 
 def bounded(request: Request, most: int) -> Receive:
     """The request's `receive`, which raises `TooLarge` once more than `most` bytes of body have come."""
-    _check_length(request, most)
+    if announced(request.headers) > most:
+        raise too_large(most)
     size = 0
 
     async def receive() -> Message:
@@ -139,20 +141,10 @@ def bounded(request: Request, most: int) -> Receive:
         message = await request.receive()
         size += len(message.get("body", b""))
         if size > most:
-            raise _too_large(most)
+            raise too_large(most)
         return message
 
     return receive
-
-
-def _check_length(request: Request, most: int) -> None:
-    said = request.headers.get("content-length", "0")
-    if said.isascii() and said.isdigit() and (len(said) > 18 or int(said) > most):
-        raise _too_large(most)
-
-
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"the request body is larger than {most // 1024} KiB")
 
 
 async def _multipart(

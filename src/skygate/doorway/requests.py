@@ -91,7 +91,9 @@ class Requests:
             if scope["method"] == "OPTIONS":
                 await _preflight(sending, headers)
             elif scope["method"] == "CONNECT":
-                await _refuse(sending)
+                await _refuse(sending, 405)
+            elif {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+                await _refuse(sending, 400)
             else:
                 await self.app(inner, receive, sending)
         finally:
@@ -142,10 +144,14 @@ async def _preflight(send: Send, headers: dict[str, str]) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _refuse(send: Send) -> None:
-    """Refuse CONNECT at once: a tunnel has no answer of ours in it, whatever the status."""
+async def _refuse(send: Send, status: int) -> None:
+    """Refuse at once, and close.
+
+    CONNECT, since a tunnel has no answer of ours in it, whatever the status; and a body whose length is said
+    in two ways, which a proxy may end elsewhere (RFC 9112, section 6.3).
+    """
     raw = [(b"allow", b"GET, HEAD, POST, OPTIONS"), (b"content-length", b"0"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 405, "headers": raw})
+    await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

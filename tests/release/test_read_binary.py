@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from pathlib import Path
 
 import h5py
@@ -21,6 +23,7 @@ from astropy.table import MaskedColumn, Table
 from skygate.domain.catalog import Datatype
 from skygate.errors import BadRelease
 from skygate.release.read import TableReader, expand_files, open_table
+from skygate.release.read.compression import spooled
 from skygate.release.recipe import ColumnRecipe, TableRecipe
 
 
@@ -480,3 +483,16 @@ def test_the_catalogues_of_the_demo() -> None:
     assert reader.rows == 482_176
     first = next(reader.batches(10))
     assert 0 <= first.column("ra")[0].as_py() < 360
+
+
+def test_what_a_killed_process_spooled_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = Path(tempfile.mkdtemp(prefix="skygate-read-"))
+    (left / "large.fits").write_bytes(b"x")
+    plain, free = spooled(io.BytesIO(b"some bytes"), "a.fits")
+    assert plain.read_bytes() == b"some bytes"
+    assert not left.exists()
+    free()
+    assert not plain.exists()

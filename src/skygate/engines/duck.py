@@ -27,9 +27,9 @@ from skygate.engines import duck_faults, duck_gate
 from skygate.engines.conform import conform
 from skygate.engines.duck_database import STOPPED, open_database, quoted
 from skygate.engines.duck_files import Lease, PartFiles
-from skygate.engines.duck_spill import Spill
 from skygate.engines.duck_watch import Watch, Watched
 from skygate.errors import Cancelled, HouseError, SkygateError, TooCostly
+from skygate.scratch import Scratch
 
 log = logging.getLogger("skygate.engine")
 
@@ -56,7 +56,7 @@ class DuckEngine:
         kernels: Sequence[Kernel] = KERNELS,
     ) -> None:
         self._files = PartFiles(data_dir)
-        self._spill = Spill()
+        self._spill = Scratch("spill")
         self._watch = Watch()
         self._runs: dict[int, DuckRun] = {}
         self._numbers = count(1)

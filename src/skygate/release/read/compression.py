@@ -8,10 +8,8 @@ from __future__ import annotations
 import gzip
 import io
 import shutil
-import tempfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,6 +17,7 @@ import pyarrow as pa
 
 from skygate.errors import BadRelease
 from skygate.release.read.source import fault, unreadable
+from skygate.scratch import Scratch
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPED = b"\x2a\x4d\x18"
@@ -84,19 +83,24 @@ def seekable(path: Path) -> tuple[Path, Callable[[], None]]:
     """
     if compression_of(path) is None:
         return path, lambda: None
-    with tempfile.NamedTemporaryFile(
-        prefix="skygate-", suffix=f"-{plain_name(path)}", delete=False
-    ) as target:
-        spooled = Path(target.name)
-        try:
-            with open_plain(path) as source:
-                shutil.copyfileobj(source, target, _CHUNK)
-        except BROKEN as error:
-            _remove(spooled)
-            raise unreadable(path, error, what="a compressed file") from error
-    return spooled, lambda: _remove(spooled)
+    try:
+        with open_plain(path) as source:
+            return spooled(source, plain_name(path))
+    except BROKEN as error:
+        raise unreadable(path, error, what="a compressed file") from error
 
 
-def _remove(path: Path) -> None:
-    with suppress(FileNotFoundError):
-        path.unlink()
+def spooled(source: BinaryIO, name: str) -> tuple[Path, Callable[[], None]]:
+    """A temporary file of this name with all that `source` gives, and what frees it.
+
+    What a killed process leaves is removed when the next file is spooled.
+    """
+    scratch = Scratch("read")
+    try:
+        path = Path(scratch.path, name)
+        with path.open("wb") as target:
+            shutil.copyfileobj(source, target, _CHUNK)
+    except BaseException:
+        scratch.close()
+        raise
+    return path, scratch.close

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 from lxml import etree
 
-from skygate.release.read.compression import seekable
+from skygate.release.read.compression import seekable, spooled
 from skygate.release.read.left_out import left_tables, other_tables, repeated_names
 from skygate.release.read.numeric import cannot_hold
 from skygate.release.read.source import Source, fault, is_wanted, unique_names
@@ -230,19 +228,17 @@ def _fits_rows(
     """A FITS file inside the STREAM, with the FIELDs' metadata on its columns."""
     from skygate.release.read.fits import open_fits
 
-    with tempfile.NamedTemporaryFile(prefix="skygate-", suffix=".fits", delete=False) as target:
-        spooled = Path(target.name)
-        with closing(Base64File(plain, head.offset)) as stream:
-            shutil.copyfileobj(cast(Any, stream), target, 4 << 20)
+    with closing(Base64File(plain, head.offset)) as stream:
+        file, remove = spooled(cast(BinaryIO, stream), f"{path.name}.fits")
 
     def free_all() -> None:
-        spooled.unlink(missing_ok=True)
+        remove()
         free()
 
     try:
-        inner = open_fits(spooled, replace(recipe, inside=None))
+        inner = open_fits(file, replace(recipe, inside=None))
     except BaseException:
-        spooled.unlink(missing_ok=True)
+        remove()
         raise
     told = {f.name: f.column for f in _fields(path, head, recipe) if f is not None}
     columns = tuple(

@@ -1,4 +1,4 @@
-"""The private directory for what does not fit in memory."""
+"""The private directory for what does not fit in memory or must lie in a file for a while."""
 
 import fcntl
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from skygate.engines.duck_spill import Spill
+from skygate.scratch import Scratch
 
 
 @pytest.fixture(autouse=True)
@@ -17,21 +17,22 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_is_private_and_goes_away(elsewhere):
-    spill = Spill()
+    spill = Scratch("spill")
     assert Path(spill.path).parent == elsewhere
     assert os.stat(spill.path).st_mode & 0o777 == 0o700
     Path(spill.path, "x").write_bytes(b"1")
+    spill.close()
     spill.close()
     assert list(elsewhere.iterdir()) == []
 
 
 def test_what_a_killed_process_left_is_swept_and_what_lives_stays(elsewhere):
-    living = Spill()
+    living = Scratch("spill")
     dead = Path(tempfile.mkdtemp(prefix="skygate-spill-"))
     (dead / "duckdb_temp_0").write_bytes(b"1")
     strange = elsewhere / "skygate-spill-link"
     strange.symlink_to(elsewhere)
-    fresh = Spill()
+    fresh = Scratch("spill")
     assert not dead.exists()
     assert strange.is_symlink()
     assert Path(living.path).is_dir()
@@ -43,6 +44,6 @@ def test_a_directory_held_by_its_process_is_not_swept(elsewhere):
     held = Path(tempfile.mkdtemp(prefix="skygate-spill-"))
     lock = os.open(held, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_SH)
-    Spill().close()
+    Scratch("spill").close()
     assert held.is_dir()
     os.close(lock)

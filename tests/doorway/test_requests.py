@@ -216,3 +216,15 @@ def test_a_client_that_leaves_early_is_no_fault_of_ours(caplog):
     assert (fault.status, fault.incident) == (409, None)
     assert isinstance(fault.error, tree.Cancelled)
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def test_what_every_request_meets_is_logged_now_and_then(caplog, monkeypatch):
+    monkeypatch.setattr(errors, "_said_away", {})
+    for _ in range(50):
+        errors.fault_of(tree.EngineAway("the disk is away"))
+    errors.fault_of(tree.Busy("every place is taken"))
+    said = [r for r in caplog.records if "busy or away" in r.message]
+    assert [r.fields["code"] for r in said] == ["engine_away", "busy"]
+    monkeypatch.setattr(errors, "_SAID_AGAIN_S", 0.0)
+    errors.fault_of(tree.EngineAway("the disk is away"))
+    assert caplog.records[-1].fields["more_since_last"] == 49

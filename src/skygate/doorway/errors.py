@@ -6,6 +6,7 @@ Must not know: which door speaks. A door brings its accent; VOTable and pages ha
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,6 +21,8 @@ from skygate.doorway import logs
 from skygate.errors import SkygateError
 
 log = logging.getLogger("skygate.doorway")
+
+_SAID_AGAIN_S = 5.0
 
 STATUS: Mapping[type[SkygateError], int] = {
     errors.CallerError: 400,
@@ -80,15 +83,31 @@ def fault_of(error: BaseException) -> Fault:
     headers: dict[str, str] = {}
     if isinstance(error, errors.NeighbourError):
         headers["Retry-After"] = str(max(1, error.retry_after_s))
-        logs.event(
-            log,
-            "a neighbour is busy or away",
-            level=logging.WARNING,
-            code=error.code,
-            error=str(error),
-            cause=str(error.__cause__) if error.__cause__ else None,
-        )
+        _say_away(error)
     return Fault(error, status_of(error), headers)
+
+
+_said_away: dict[str, tuple[float, int]] = {}
+"""By code: when a neighbour's fault was last logged, and how many came since."""
+
+
+def _say_away(error: errors.NeighbourError) -> None:
+    """Log it, and what is like it again only after a while: every request meets it until it has passed."""
+    last, since = _said_away.get(error.code, (-_SAID_AGAIN_S, 0))
+    now = time.monotonic()
+    if now - last < _SAID_AGAIN_S:
+        _said_away[error.code] = (last, since + 1)
+        return
+    _said_away[error.code] = (now, 0)
+    logs.event(
+        log,
+        "a neighbour is busy or away",
+        level=logging.WARNING,
+        code=error.code,
+        error=str(error),
+        cause=str(error.__cause__) if error.__cause__ else None,
+        more_since_last=since or None,
+    )
 
 
 def _of_http(error: HTTPException) -> Fault:

@@ -21,7 +21,7 @@ def test_csv_line_by_line(odd, written):
     lines = written("csv", odd(overflow=True)).decode().split("\n")
     assert lines[0].startswith("source_id,ra,dec,g_mag,flag,level")
     assert lines[1] == (
-        '9223372036854775807,359.9999,-90,12.5,true,255,-32767,7,"a<b&""c"" ]]>",Ωé😀,'
+        '9223372036854775807,359.9999,-90.0,12.5,true,255,-32767,7,"a<b&""c"" ]]>",Ωé😀,'
         "2020-01-02T03:04:05.6,1 2,1.5 NaN,1 2 3,abc"
     )
     assert lines[2] == "," * 14

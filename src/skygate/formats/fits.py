@@ -17,7 +17,7 @@ from pyarrow import compute
 from skygate.domain.catalog import Column, Datatype
 from skygate.errors import HouseError
 from skygate.formats.records import bytes_of, fixed_elements, padded, text_of
-from skygate.formats.spelling import flat_list
+from skygate.formats.spelling import flat_list, is_printable
 from skygate.formats.spool import Measure, Spool
 from skygate.wire import fixed_length
 
@@ -153,11 +153,9 @@ def _unused(spool: Spool, index: int) -> int:
 def _ascii(values: pa.Array) -> pa.Array:
     """Texts as FITS takes them: printable ASCII; anything else as a backslash escape."""
     text = text_of(values)
-    odd = pc.match_substring_regex(text, r"[^ -~]")
-    if not pc.any(odd, min_count=0).as_py():
+    if is_printable(text):
         return text
-    spelt = [_escape(t) if o else t for t, o in zip(text.to_pylist(), odd.to_pylist(), strict=True)]
-    return pa.array(spelt, pa.string())
+    return pa.array([_escape(t) for t in text.to_pylist()], pa.string())
 
 
 def _escape(text: str) -> str:
@@ -172,7 +170,7 @@ def _numbers(place: _Place, values: pa.Array) -> Values:
     if place.null is not None and values.null_count:
         wide = pa.int64() if pa.types.is_integer(values.type) else values.type
         values = values.cast(wide).fill_null(place.null)
-    return values.to_numpy(zero_copy_only=False).astype(place.item)
+    return values.to_numpy(zero_copy_only=False)
 
 
 def _content(place: _Place, values: pa.Array) -> tuple[Values, Values]:
@@ -180,7 +178,7 @@ def _content(place: _Place, values: pa.Array) -> tuple[Values, Values]:
     if place.letter == "A":
         return bytes_of(_ascii(values))
     offsets, elements = flat_list(values)
-    return offsets, _numbers(place, elements)
+    return offsets, _numbers(place, elements).astype(place.item)
 
 
 def _records(

@@ -123,10 +123,20 @@ def join(pieces: Sequence[pa.Array | str]) -> memoryview:
 
 def has_any(values: pa.Array, patterns: Sequence[str]) -> list[str]:
     """Which of these short pieces of text occur anywhere in a string column (fast refusal on raw bytes)."""
+    raw = bytes(_raw(values))
+    return [p for p in patterns if p.encode() in raw]
+
+
+def is_printable(values: pa.Array) -> bool:
+    """Whether every text of a string column is printable ASCII."""
+    raw = np.frombuffer(_raw(values), np.uint8)
+    return not len(raw) or bool(raw.min() >= ord(" ") and raw.max() <= ord("~"))
+
+
+def _raw(values: pa.Array) -> memoryview:
+    """The UTF-8 bytes of a string column, one text after the other."""
     buffer = values.buffers()[2] if len(values) else None
     if buffer is None:
-        return []
+        return memoryview(b"")
     offsets = np.frombuffer(values.buffers()[1], dtype=np.int32)
-    first, last = int(offsets[values.offset]), int(offsets[values.offset + len(values)])
-    raw = buffer.slice(first, last - first).to_pybytes()
-    return [p for p in patterns if p.encode() in raw]
+    return memoryview(buffer)[int(offsets[values.offset]) : int(offsets[values.offset + len(values)])]

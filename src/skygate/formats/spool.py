@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import PROT_READ, mmap
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -13,7 +14,7 @@ from pyarrow import compute
 
 from skygate import wire
 from skygate.domain.query import Outcome
-from skygate.formats.spelling import slices
+from skygate.formats.spelling import is_printable, slices
 
 if TYPE_CHECKING:
     from skygate.domain.catalog import Column
@@ -48,8 +49,7 @@ class Measure:
             values = pc.list_flatten(values)
         elif pa.types.is_string(kind):
             self._lengths(pc.binary_length(values))
-            odd = pc.match_substring_regex(values, r"[^ -~]")
-            self.printable = self.printable and not pc.any(odd, min_count=0).as_py()
+            self.printable = self.printable and is_printable(values)
         self.nulls += values.null_count
         if pa.types.is_integer(values.type):
             ends = pc.min_max(values).as_py()
@@ -79,6 +79,7 @@ class Spool:
                     self._measure(batch)
                     for piece in slices(batch):
                         writer.write_batch(piece)
+            self._file.flush()
         except BaseException:
             self.close()
             raise
@@ -90,8 +91,8 @@ class Spool:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """The batches again, as often as wanted; none of them is large."""
-        self._file.seek(0)
-        with pa.ipc.open_stream(self._file) as reader:
+        mapped = pa.py_buffer(mmap(self._file.fileno(), 0, prot=PROT_READ))
+        with pa.ipc.open_stream(mapped) as reader:
             yield from reader
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ Must not know: HTTP.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import compute
 
-from skygate.formats.spelling import Spelling, has_any, join, slices, spell
+from skygate.formats.spelling import Spelling, has_any, slices, spell
 from skygate.wire import to_json
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _CELLS = Spelling("NaN", "inf", "-inf", "true", "false")
 _JSON = Spelling(
     None, None, None, "true", "false", separator=",", element_null="null", opening="[", closing="]"
 )
+_BETWEEN = "],\n["
 _CONTROLS = tuple(chr(c) for c in range(0x20))
 _FIELDS = ("name", "datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description")
 
@@ -40,36 +42,32 @@ def write_delimited(rows: Rows, about: About, *, form: Format) -> Iterator[bytes
     batches = iter(rows)
     first = next(batches, None)
     if form.header:
-        names = _quoted(pa.array([c.name for c in rows.columns], pa.string()), delimiter)
-        yield (delimiter.join(names.to_pylist()) + "\n").encode()
+        names = [pa.array([c.name], pa.string()) for c in rows.columns]
+        yield _lines(names, separator=delimiter)
     while first is not None:
         for piece in slices(first):
-            yield bytes(join(_delimited(piece, delimiter)))
+            yield _delimited(piece, delimiter)
         first = next(batches, None)
 
 
-def _delimited(piece: pa.RecordBatch, delimiter: str) -> list[pa.Array | str]:
-    parts: list[pa.Array | str] = []
-    missing = "" if piece.num_columns > 1 else '""'  # readers skip lines that are empty
-    for values in piece.columns:
-        text = spell(values, _CELLS)
-        if pa.types.is_string(values.type):
-            text = _quoted(text, delimiter)
-        parts += [text.fill_null(missing), delimiter]
-    parts[-1] = "\n"
-    return parts
+def _delimited(piece: pa.RecordBatch, delimiter: str) -> bytes:
+    columns = [v if _is_plain(v.type) else spell(v, _CELLS) for v in piece.columns]
+    missing = "" if len(columns) > 1 else '""'  # readers skip lines that are empty
+    return _lines(columns, separator=delimiter, null_value=missing)
 
 
-def _quoted(text: pa.Array, delimiter: str) -> pa.Array:
-    """Texts in quotes where they are empty or hold a delimiter, a quote or a line break."""
-    special = has_any(text.fill_null(""), (delimiter, '"', "\n", "\r"))
-    needs = pc.equal(pc.binary_length(text), 0)
-    for piece in special:
-        needs = pc.or_(needs, pc.match_substring(text, piece))
-    if not pc.any(needs, min_count=0).as_py():
-        return text
-    doubled = pc.replace_substring(text, '"', '""') if '"' in special else text
-    return pc.if_else(needs, pc.binary_join_element_wise('"', doubled, '"', ""), text)
+def _is_plain(kind: pa.DataType) -> bool:
+    return not (pa.types.is_nested(kind) or pa.types.is_timestamp(kind))
+
+
+def _lines(columns: Sequence[pa.Array], **how: Any) -> bytes:
+    """Lines of cells; reals in the shortest form that reads back, texts in quotes where that is needed."""
+    import polars
+
+    frame: Any = polars.from_arrow(pa.RecordBatch.from_arrays(columns, [str(i) for i in range(len(columns))]))
+    sink = io.BytesIO()
+    frame.write_csv(sink, include_header=False, **how)
+    return sink.getvalue()
 
 
 def write_json(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
@@ -88,8 +86,7 @@ def write_json(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
     before = "\n"
     while first is not None:
         for piece in slices(first):
-            text = bytes(join(_json_rows(rows.columns, piece)))
-            yield before.encode() + text.removesuffix(b",\n")
+            yield before.encode() + _json_rows(rows.columns, piece)
             before = ",\n"
         first = next(batches, None)
     outcome = rows.outcome
@@ -119,17 +116,26 @@ def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _json_rows(columns: Sequence[Column], piece: pa.RecordBatch) -> list[pa.Array | str]:
-    parts: list[pa.Array | str] = ["["]
+def _json_rows(columns: Sequence[Column], piece: pa.RecordBatch) -> bytes:
+    """The rows as arrays, with a comma and a line break between them."""
+    cells: list[pa.Array] = []
     for column, values in zip(columns, piece.columns, strict=True):
-        text = spell(values, _JSON)
+        text = _finite(values) if _is_plain(values.type) else spell(values, _JSON)
         if pa.types.is_string(values.type):
             text = _json_escaped(text)
         if column.datatype.is_text:
             text = pc.binary_join_element_wise('"', text, '"', "")
-        parts += [text.fill_null("null"), ","]
-    parts[-1] = "],\n"
-    return parts
+        cells.append(text)
+    lines = _lines(cells, null_value="null", quote_style="never", line_terminator=_BETWEEN)
+    return b"[" + lines.removesuffix(_BETWEEN.encode()) + b"]"
+
+
+def _finite(values: pa.Array) -> pa.Array:
+    """Reals that JSON has numbers for; null for the others."""
+    if not pa.types.is_floating(values.type):
+        return values
+    finite = pc.is_finite(values)
+    return values if pc.all(finite, min_count=0).as_py() else pc.if_else(finite, values, None)
 
 
 def _json_escaped(text: pa.Array) -> pa.Array:

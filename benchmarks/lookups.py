@@ -26,6 +26,7 @@ import skygate
 from benchmarks import publish
 from skygate.assembly import cache_builder
 from skygate.services.queries import QueriesService
+from skygate.settings import Settings
 from skygate.stores.releases import FolderReleases
 
 MATCHED = 100_000
@@ -40,7 +41,7 @@ def prepared(root: Path, rows: int) -> tuple[str, float]:
             path = publish.source(Path(scratch), "fits", rows)
             publish.run(path, root, rows)
     release = store.load(store.names()[0])
-    builder, began = cache_builder(), time.perf_counter()
+    builder, began = cache_builder(Settings()), time.perf_counter()
     for table in builder.missing(release):
         builder.build(release, table, lambda done: None)
     return release.tables[0].full_name, time.perf_counter() - began

@@ -14,7 +14,7 @@ from releases_made import make_release
 from skygate import background
 from skygate.app import create_app
 from skygate.assembly import open_house
-from skygate.engines.mapped import MappedColumns
+from skygate.engines.caches import Caches as CacheFiles
 from skygate.errors import HouseError
 from skygate.services.releases import ReleasesService
 from skygate.settings import Caches, Settings
@@ -35,7 +35,7 @@ async def until(true, seconds: float = 60.0) -> None:
 
 def test_versions_are_warmed_as_they_come(tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="skygate.caches")
-    release, mapped = make_release(tmp_path, rows=800), MappedColumns()
+    release, mapped = make_release(tmp_path, rows=800), CacheFiles()
 
     async def story() -> None:
         async with anyio.create_task_group() as group:
@@ -54,7 +54,7 @@ def test_versions_are_warmed_as_they_come(tmp_path, caplog):
 
 
 def test_what_cannot_be_built_is_not_tried_without_end(tmp_path, caplog):
-    release, mapped = make_release(tmp_path, rows=800), MappedColumns()
+    release, mapped = make_release(tmp_path, rows=800), CacheFiles()
     (Path(release.path) / "cache").write_text("no directory")
 
     async def story() -> None:
@@ -72,7 +72,7 @@ def test_what_cannot_be_built_is_not_tried_without_end(tmp_path, caplog):
 
 def test_releases_that_are_away_are_waited_for(tmp_path, caplog):
     root, away = tmp_path / "root", tmp_path / "away"
-    release, mapped = make_release(root, rows=800), MappedColumns()
+    release, mapped = make_release(root, rows=800), CacheFiles()
     root.rename(away)
 
     async def story() -> None:
@@ -90,7 +90,7 @@ def test_releases_that_are_away_are_waited_for(tmp_path, caplog):
 def test_a_directory_that_may_not_be_written_is_told_and_stops_nothing(tmp_path, caplog, monkeypatch):
     make_release(tmp_path, rows=800)
 
-    class Refused(MappedColumns):
+    class Refused(CacheFiles):
         def busy(self, release):
             raise HouseError("caches cannot be built here")
 
@@ -118,7 +118,7 @@ def test_a_stop_ends_the_child(tmp_path, monkeypatch):
     async def story() -> None:
         async with anyio.create_task_group() as group:
             releases = ReleasesService(FolderReleases(tmp_path))
-            group.start_soon(background.build_caches, releases, MappedColumns(), tmp_path)
+            group.start_soon(background.build_caches, releases, CacheFiles(), tmp_path)
             await until(lambda: mark.exists() and mark.read_text() != "")
             group.cancel_scope.cancel()
 

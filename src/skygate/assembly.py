@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from skygate.adql import compile_query
+from skygate.engines.caches import Caches
 from skygate.engines.duck import DuckEngine
 from skygate.engines.mapped import MappedColumns
 from skygate.ports import CacheBuilder
@@ -36,14 +37,13 @@ def open_house(settings: Settings) -> House:
     memory = memory_of(settings)
     engine = DuckEngine(root / "releases", memory_bytes=memory, threads=cores(), spill_bytes=_spill_bytes())
     releases = ReleasesService(FolderReleases(root))
-    accelerator = MappedColumns()
     queries = QueriesService(
         releases,
         engine,
         Places(running, waiting=settings.queries.waiting, wait_s=settings.queries.wait_seconds),
         bounds=bounds_of(settings, memory_bytes=memory, running=running),
         compiler=compile_query,
-        accelerator=accelerator,
+        accelerator=MappedColumns(),
     )
 
     def close() -> None:
@@ -52,12 +52,12 @@ def open_house(settings: Settings) -> House:
 
     densities = DensitiesService(releases, queries)
     leaves = Leaves(_pages(root))
-    return House(releases, queries, leaves, densities, closing=close, builder=accelerator)
+    return House(releases, queries, leaves, densities, closing=close, builder=cache_builder(settings))
 
 
-def cache_builder() -> CacheBuilder:
+def cache_builder(settings: Settings) -> CacheBuilder:
     """What makes the caches of releases, without a house."""
-    return MappedColumns()
+    return Caches(native=settings.caches.native)
 
 
 def bounds_of(settings: Settings, *, memory_bytes: int, running: int) -> Bounds:

@@ -213,6 +213,12 @@ class Caches(_Group):
         bool,
         Field(description="Whether a running server builds missing caches, in a process of low priority."),
     ] = True
+    native: Annotated[
+        bool,
+        Field(
+            description="Whether caches hold a DuckDB file of each table too, about as large as the release."
+        ),
+    ] = True
 
 
 class Log(_Group):

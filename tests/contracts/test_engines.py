@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from skygate import wire
-from skygate.domain.catalog import CELL_COLUMN, Column, Datatype, Part, SkyPosition, Table
+from skygate.domain.catalog import CELL_COLUMN, Column, Datatype, Part, Release, SkyPosition, Table
 from skygate.domain.query import Limits, Outcome, Plan, Source
+from skygate.engines import duck_native
 from skygate.engines.duck import DuckEngine
 from skygate.errors import Cancelled, HouseError, SkygateError, TooCostly
 from skygate.ports import Engine
@@ -46,6 +47,18 @@ class Spelling:
     count: str
     endless: str
     ordered: str
+    prepare: Callable[[Engine, Path, Table], None] = lambda engine, root, table: None
+    """What must be made of the table before this engine is meant."""
+
+
+def with_native_files(engine: DuckEngine, root: Path, table: Table) -> None:
+    release = Release("s", "1", "t", tables=(table,), path=str(root / "s" / "1"))
+    assert duck_native.build(release, table, lambda rows: None)
+    until = time.monotonic() + 20
+    while not engine._databases._now.attached and time.monotonic() < until:
+        list(engine.run(plan(engine, DUCK.count, table, COUNT), PLENTY, {}))
+        time.sleep(0.05)
+    assert engine._databases._now.attached
 
 
 DUCK = Spelling(
@@ -57,19 +70,23 @@ DUCK = Spelling(
 )
 
 
-@pytest.fixture(scope="module", params=[DUCK], ids=["duck"])
+NATIVE = replace(DUCK, prepare=with_native_files)
+
+
+@pytest.fixture(scope="module", params=[DUCK, NATIVE], ids=["duck", "duck-native"])
 def spelling(request: pytest.FixtureRequest) -> Spelling:
     return request.param
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(spelling: Spelling, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("releases")
 
 
 @pytest.fixture(scope="module")
-def engine(spelling: Spelling, root: Path) -> Iterator[Engine]:
+def engine(spelling: Spelling, root: Path, table: Table) -> Iterator[Engine]:
     made = spelling.make(root)
+    spelling.prepare(made, root, table)
     yield made
     made.close()
 
@@ -98,12 +115,12 @@ def rows_of(first: int) -> pa.Table:
 def table(root: Path) -> Table:
     parts: list[Part] = []
     for i in range(3):
-        path = root / f"Npix={i}" / "p'art.parquet"
-        path.parent.mkdir()
+        path = root / "s" / "1" / f"Npix={i}" / "p'art.parquet"
+        path.parent.mkdir(parents=True)
         rows = rows_of(i * 500)
         cells = pa.array(np.arange(500) + i * 1000)
         pq.write_table(rows.append_column(CELL_COLUMN, cells), path)
-        parts.append(Part(str(path), 500, path.stat().st_size, "", i * 1000, i * 1000 + 499))
+        parts.append(Part(str(path), 500, path.stat().st_size, f"sha {i}", i * 1000, i * 1000 + 499))
     return Table("s", "t", COLUMNS, rows=1500, position=SkyPosition("double", "double"), parts=tuple(parts))
 
 

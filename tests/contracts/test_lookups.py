@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +17,10 @@ from releases_made import STARS, make_release
 from skygate import wire
 from skygate.adql import compile_query
 from skygate.domain.account import ANONYMOUS
+from skygate.domain.catalog import Release
 from skygate.domain.query import Outcome, Query
 from skygate.domain.sky import Circle, Position
+from skygate.engines.caches import Caches
 from skygate.engines.duck import DuckEngine
 from skygate.engines.mapped import MappedColumns
 from skygate.errors import BadParameter, BadQuery, NotFound
@@ -39,7 +43,8 @@ BOUNDS = Bounds(
     max_query_bytes=10_000,
     max_positions=100_000,
 )
-WAYS = ("sql", "mapped")
+WAYS = ("sql", "mapped", "native")
+BOTH = WAYS[:2]
 
 
 class NoEngine:
@@ -58,19 +63,25 @@ class NoEngine:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("root")
     release = make_release(made, rows=6_000)
-    mapped = MappedColumns()
-    assert [t.name for t in mapped.missing(release)] == ["stars"]
-    for table in mapped.missing(release):
-        assert mapped.build(release, table, lambda rows: None)
-    assert mapped.missing(release) == []
+    build(Caches(native=False), release, ["stars"])
     return made
 
 
-@pytest.fixture(scope="module")
-def ways(root: Path) -> Iterator[dict[str, QueriesService]]:
-    engine = DuckEngine(root / "releases", memory_bytes=256 << 20, threads=2)
+def build(caches: Caches, release: Release, missing: list[str]) -> None:
+    assert [t.name for t in caches.missing(release)] == missing
+    for table in caches.missing(release):
+        assert caches.build(release, table, lambda rows: None)
+    assert caches.missing(release) == []
 
-    def service(engine, accelerator):
+
+@pytest.fixture(scope="module")
+def ways(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, QueriesService]]:
+    beside = tmp_path_factory.mktemp("beside") / "root"
+    shutil.copytree(root, beside)
+    build(Caches(), FolderReleases(beside).load("mini"), ["stars", "notes"])
+    engine, native = (DuckEngine(r / "releases", memory_bytes=256 << 20, threads=2) for r in (root, beside))
+
+    def service(engine, accelerator, root=root):
         return QueriesService(
             ReleasesService(FolderReleases(root)),
             engine,
@@ -80,8 +91,20 @@ def ways(root: Path) -> Iterator[dict[str, QueriesService]]:
             accelerator=accelerator,
         )
 
-    yield {"sql": service(engine, None), "mapped": service(NoEngine(), MappedColumns())}
+    found = {
+        "sql": service(engine, None),
+        "mapped": service(NoEngine(), MappedColumns()),
+        "native": service(native, None, beside),
+    }
+    until = time.monotonic() + 20
+    while not native._databases._now.attached and time.monotonic() < until:
+        ask(found["native"].run, Query("SELECT COUNT(*) FROM mini.stars"))
+        time.sleep(0.05)
+    assert native._databases._now.attached
+    assert not engine._databases._now.attached
+    yield found
     engine.close()
+    native.close()
 
 
 @pytest.fixture(scope="module")
@@ -181,10 +204,10 @@ def test_columns_come_in_the_order_that_was_asked_for(ways):
     swapped = spelled.replace('"dec", "ra"', '"dec" AS "ra", "ra" AS "dec"')
     for items in (spelled, swapped):
         text = Query(f"SELECT {items} FROM stars WHERE {where}")
-        one, other = (ask(ways[w].run, text)[0].sort_by("id") for w in WAYS)
+        one, other = (ask(ways[w].run, text)[0].sort_by("id") for w in BOTH)
         assert one.num_rows > 100
         same(one, other)
-    one, other = (ask(ways[w].cone, "stars", circle, columns=names)[0].sort_by("id") for w in WAYS)
+    one, other = (ask(ways[w].cone, "stars", circle, columns=names)[0].sort_by("id") for w in BOTH)
     assert one.column_names == names
     same(one, other)
 
@@ -284,7 +307,7 @@ def test_matches_are_those_of_brute_force(ways, stars, way, radius):
 @pytest.mark.parametrize("nearest", [False, True])
 def test_matches_have_the_same_columns_and_values_both_ways(ways, stars, nearest):
     sent = uploads(stars, 200, seed=3)
-    found = [ask(ways[w].crossmatch, "stars", sent, 0.01, nearest=nearest)[0] for w in WAYS]
+    found = [ask(ways[w].crossmatch, "stars", sent, 0.01, nearest=nearest)[0] for w in BOTH]
     one, other = (t.sort_by([("row", "ascending"), ("id", "ascending")]) for t in found)
     np.testing.assert_allclose(
         one["separation_deg"].to_numpy(), other["separation_deg"].to_numpy(), atol=1e-12
@@ -343,7 +366,7 @@ def test_a_few_wide_discs_are_covered_tightly(ways, stars, radius, monkeypatch):
 
 def test_many_positions_come_in_pieces(ways, stars):
     sent = uploads(stars, 70_000, seed=8).select(["RA", "dec"])
-    found = [ask(ways[w].crossmatch, "stars", sent, 0.001, columns=["id"], maxrec=200_000)[0] for w in WAYS]
+    found = [ask(ways[w].crossmatch, "stars", sent, 0.001, columns=["id"], maxrec=200_000)[0] for w in BOTH]
     one, other = (t.sort_by([("row", "ascending"), ("id", "ascending")]) for t in found)
     assert one.num_rows > 20_000
     assert one["row"].equals(other["row"])
@@ -375,11 +398,11 @@ def test_adql_of_the_shape_is_a_lookup_with_the_same_answer(ways, shape):
         top = int(rng.integers(1, 2_000)) if rng.uniform() < 0.5 else None
         for items in ("*", 'id, id AS again, dec AS "De c", "Class Name"'):
             text = f"SELECT {items} FROM mini.stars AS s WHERE {where}"
-            (one, _), (other, _) = (ask(ways[w].run, Query(text)) for w in WAYS)
+            (one, _), (other, _) = (ask(ways[w].run, Query(text)) for w in BOTH)
             same(one.sort_by("id"), other.sort_by("id"))
             if top is not None:
                 cut = Query(text.replace("SELECT", f"SELECT TOP {top}"), 1_000)
-                (few, end), (peers, theirs) = (ask(ways[w].run, cut) for w in WAYS)
+                (few, end), (peers, theirs) = (ask(ways[w].run, cut) for w in BOTH)
                 assert end == theirs
                 assert few.num_rows == peers.num_rows == min(top, 1_000, one.num_rows)
                 assert set(few["id"].to_pylist()) <= set(one["id"].to_pylist())

@@ -251,8 +251,9 @@ def test_a_database_that_gave_up_is_opened_anew(releases, stars, monkeypatch):
     engine = DuckEngine(releases, memory_bytes=64 << 20, threads=1)
     try:
         run = engine.run(plan("SELECT COUNT(*) FROM {} AS s", stars, LONG), PLENTY, {})
-        engine._database = broken = duckdb.connect()
+        broken = duckdb.connect()
         broken.close()
+        engine._databases._now = replace(engine._databases._now, database=broken)
 
         def fail(_):
             raise duckdb.FatalException("FATAL Error: database has been invalidated because of …")
@@ -261,7 +262,7 @@ def test_a_database_that_gave_up_is_opened_anew(releases, stars, monkeypatch):
         with pytest.raises(HouseError, match="the engine failed"):
             list(run)
         monkeypatch.undo()
-        assert engine._database is not broken
+        assert engine._databases._now.database is not broken
         again = engine.run(plan("SELECT COUNT(*) FROM {} AS s", stars, LONG), PLENTY, {})
         assert pa.Table.from_batches(again).to_pydict() == {"n": [5000]}
     finally:

@@ -203,7 +203,7 @@ def test_behind_the_gate_the_sandbox_holds(releases, places, tmp_path, monkeypat
         assert trees(releases, tmp_path) == before
         assert not rows or text.startswith("PRAGMA"), rows
         settings = dict(
-            engine._database.cursor()
+            engine._databases._now.database.cursor()
             .execute(
                 "SELECT name, value FROM duckdb_settings() WHERE name IN ('threads','enable_external_access')"
             )
@@ -250,15 +250,15 @@ def test_behind_the_gate_nothing_is_changed(releases, stars, places, tmp_path, m
     monkeypatch.chdir(tmp_path)
     engine = DuckEngine(releases, memory_bytes=64 << 20, threads=1)
     try:
-        engine._database.execute("CREATE TABLE kept AS SELECT 1 AS n")
-        before = engine._database.cursor().execute(_STATE).fetchall()
+        engine._databases._now.database.execute("CREATE TABLE kept AS SELECT 1 AS n")
+        before = engine._databases._now.database.cursor().execute(_STATE).fetchall()
         spelled = text
         for name, place in places.items():
             spelled = spelled.replace(f"{{{name}}}", place)
         made = plan(spelled.replace("{stars}", "{}"), stars, ONE)
         with contextlib.suppress(SkygateError):
             list(engine.run(made, Limits(maxrec=10, seconds=2, memory_bytes=64 << 20), {}))
-        assert engine._database.cursor().execute(_STATE).fetchall() == before
+        assert engine._databases._now.database.cursor().execute(_STATE).fetchall() == before
     finally:
         engine.close()
 
@@ -268,7 +268,7 @@ def test_behind_the_gate_there_is_nothing_that_a_with_could_change(releases, ver
     """DuckDB calls such a text a SELECT; but the engine's database has no table of its own, ever."""
     engine = DuckEngine(releases, memory_bytes=64 << 20, threads=1)
     try:
-        assert not engine._database.execute("SELECT * FROM duckdb_tables()").fetchall()
+        assert not engine._databases._now.database.execute("SELECT * FROM duckdb_tables()").fetchall()
         with pytest.raises(SkygateError):
             list(engine.run(raw(f"WITH a AS ({verb} RETURNING n) SELECT n FROM a"), PLENTY, {}))
     finally:

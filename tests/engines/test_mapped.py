@@ -18,6 +18,7 @@ from skygate.domain.catalog import Column, Datatype, Release, Table
 from skygate.domain.query import Identified, Limits, Near
 from skygate.domain.sky import Circle, Position
 from skygate.engines import mapped_build
+from skygate.engines.caches import Caches
 from skygate.engines.mapped import MappedColumns
 from skygate.engines.mapped_files import fits, folder_of, open_mapped
 from skygate.errors import BrokenRelease, Cancelled, HouseError, TooCostly
@@ -46,7 +47,7 @@ def release(tmp_path: Path) -> Release:
 
 @pytest.fixture
 def built(release: Release) -> Release:
-    assert MappedColumns().build(release, stars_of(release), nobody)
+    assert Caches(native=False).build(release, stars_of(release), nobody)
     return release
 
 
@@ -72,7 +73,7 @@ def test_a_second_build_has_nothing_to_do(built):
     folder = folder_of(built, stars_of(built))
     before = (folder / "about.json").stat().st_mtime_ns
     told: list[int] = []
-    assert MappedColumns().build(built, stars_of(built), told.append)
+    assert Caches(native=False).build(built, stars_of(built), told.append)
     assert (folder / "about.json").stat().st_mtime_ns == before
     assert told == []
 
@@ -140,9 +141,9 @@ def test_what_is_not_whole_is_not_used_and_made_anew(built, how):
     assert mapped.find(built, table, EVERYWHERE) is None
     assert mapped.find(built, table, Identified(3)) is None
     if how not in ("other starts", "backwards", "more placed"):
-        assert mapped.missing(built) == [table]
+        assert Caches(native=False).missing(built) == [table]
     shutil.rmtree(folder_of(built, table), ignore_errors=True)
-    assert mapped.build(built, table, nobody)
+    assert Caches(native=False).build(built, table, nobody)
     assert MappedColumns().find(built, table, EVERYWHERE) is not None
 
 
@@ -167,19 +168,19 @@ def test_open_columns_outlive_their_files_and_removed_versions_are_let_go(tmp_pa
 def test_columns_built_later_are_taken_up(release, monkeypatch):
     table, mapped = stars_of(release), MappedColumns()
     assert mapped.find(release, table, EVERYWHERE) is None
-    mapped.build(release, table, nobody)
+    Caches(native=False).build(release, table, nobody)
     monkeypatch.setattr("skygate.engines.mapped._AGAIN_S", 0.0)
     assert mapped.find(release, table, EVERYWHERE) is not None
 
 
 def test_one_builder_at_a_time(release):
-    table, mapped = stars_of(release), MappedColumns()
-    assert not mapped.busy(release)
+    table = stars_of(release)
+    assert not Caches(native=False).busy(release)
     with (Path(release.path).parent.parent / ".warming").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert mapped.busy(release)
-        assert mapped.build(release, table, nobody) is False
-    assert mapped.build(release, table, nobody) is True
+        assert Caches(native=False).busy(release)
+        assert Caches(native=False).build(release, table, nobody) is False
+    assert Caches(native=False).build(release, table, nobody) is True
 
 
 def test_a_version_that_goes_away_meanwhile_is_no_fault_and_comes_not_back(tmp_path, release):
@@ -188,9 +189,9 @@ def test_a_version_that_goes_away_meanwhile_is_no_fault_and_comes_not_back(tmp_p
     def remove(rows: int) -> None:
         FolderReleases(tmp_path).unpublish("mini") if Path(release.path).exists() else None
 
-    assert MappedColumns().build(release, table, remove) is False
+    assert Caches(native=False).build(release, table, remove) is False
     assert not Path(release.path).exists()
-    assert MappedColumns().build(release, table, nobody) is False
+    assert Caches(native=False).build(release, table, nobody) is False
     assert not Path(release.path).exists()
 
 
@@ -201,13 +202,13 @@ def test_a_full_disk_and_broken_parts_are_told_and_leave_nothing(release, monkey
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda path: full)
         with pytest.raises(HouseError, match="GB"):
-            MappedColumns().build(release, table, nobody)
+            Caches(native=False).build(release, table, nobody)
     part = Path(table.parts[1].path)
     whole = part.read_bytes()
     for content in (whole[:-100], whole[: len(whole) // 2] + b"\0" * (len(whole) - len(whole) // 2)):
         part.write_bytes(content)
         with pytest.raises(BrokenRelease):
-            MappedColumns().build(release, table, nobody)
+            Caches(native=False).build(release, table, nobody)
         assert list(folder.parent.iterdir()) == []
 
 
@@ -246,7 +247,7 @@ def test_which_tables_fit(release):
 def test_a_table_without_positions_is_looked_up_by_identifier(release):
     notes = replace(release.tables[1], identifier="star_id")
     mapped = MappedColumns()
-    assert mapped.build(release, notes, nobody)
+    assert Caches(native=False).build(release, notes, nobody)
     assert rows_of(mapped.find(release, notes, Identified(11)), notes).to_pylist() == [
         {"star_id": 11, "note": "note on 11"}
     ]

@@ -52,9 +52,10 @@ def warm_release(release: Release) -> list[Warmed]:
     """Build what a release lacks, with progress; a failure is part of what is returned."""
     from skygate import assembly
     from skygate.services import warming
+    from skygate.settings import read_settings
 
     with watcher() as progress:
-        return list(warming.warm(assembly.cache_builder(), release, progress))
+        return list(warming.warm(assembly.cache_builder(read_settings()), release, progress))
 
 
 def sentence(one: Warmed) -> str:

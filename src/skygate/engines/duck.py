@@ -11,7 +11,6 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,9 @@ from skygate.domain.query import Limits, Mark, Outcome, Plan, Source
 from skygate.engines import duck_faults, duck_gate
 from skygate.engines.conform import conform
 from skygate.engines.duck_database import STOPPED, open_database, quoted
+from skygate.engines.duck_databases import Attach, Databases
 from skygate.engines.duck_files import Lease, PartFiles
+from skygate.engines.duck_native import NativeFile, NativeFiles
 from skygate.engines.duck_watch import Watch, Watched
 from skygate.errors import Cancelled, HouseError, SkygateError, TooCostly
 from skygate.scratch import Scratch
@@ -62,33 +63,40 @@ class DuckEngine:
         self._numbers = count(1)
         self._guard = threading.Lock()
         self._closed = False
-        self._open = partial(
-            open_database,
-            self._files,
-            spill=self._spill.path,
-            spill_bytes=spill_bytes,
-            memory_bytes=memory_bytes,
-            threads=threads,
-            kernels=kernels,
-            stopped=self._is_stopped,
-        )
-        self._database = self._open()
-        self._functions = duck_gate.safe_functions(self._database) | {k.name.lower() for k in kernels}
+
+        def opened(attach: Attach) -> duckdb.DuckDBPyConnection:
+            return open_database(
+                self._files,
+                spill=self._spill.path,
+                spill_bytes=spill_bytes,
+                memory_bytes=memory_bytes,
+                threads=threads,
+                kernels=kernels,
+                stopped=self._is_stopped,
+                attach=attach,
+            )
+
+        self._native = NativeFiles(data_dir)
+        self._databases = Databases(opened, self._native)
+        cursor, _ = self._databases.cursor()
+        with cursor:
+            self._functions = duck_gate.safe_functions(cursor) | {k.name.lower() for k in kernels}
 
     def run(self, plan: Plan, limits: Limits, memory: Mapping[str, pa.Table]) -> DuckRun:
         """Check a plan and make it ready; it runs while its answer is iterated, and raises there too."""
         if plan.dialect != self.dialect:
             raise HouseError(f"a plan for {plan.dialect} came to DuckDB")
         due = time.monotonic() + limits.seconds - limits.spent_s
-        cursor = self._cursor()
+        cursor, attached = self._databases.cursor()
         lease: Lease | None = None
         try:
             number = next(self._numbers)
             names, tables, parts = _relations(plan, memory)
+            relations = self._attached(plan, names, parts, attached)
             text = _spell(plan, names, number)
             duck_gate.check(cursor, text, relations=dict.fromkeys(names, 1), functions=self._functions)
             lease = self._files.lease(p for chosen in parts.values() for p in chosen)
-            spelled = _scans(names, parts, lease.names)
+            spelled = _scans(names, parts, lease.names, relations)
             for name, table in tables.items():
                 cursor.register(name, table)
             cursor.execute(f"SET operator_memory_limit='{max(16, limits.memory_bytes // _MIB)}MiB'")
@@ -96,7 +104,7 @@ class DuckEngine:
             run = DuckRun(self, number, plan, limits, due, cursor, lease, text)
         except duckdb.Error as fault:
             _let_go(cursor, lease)
-            self.renew(fault)
+            self._databases.renew(fault)
             raise duck_faults.translate(fault) from fault
         except BaseException:
             _let_go(cursor, lease)
@@ -120,21 +128,12 @@ class DuckEngine:
         while self._runs and time.monotonic() < until:
             time.sleep(0.01)
         self._watch.close()
-        self._database.close()
+        self._databases.close()
         self._spill.close()
 
     def renew(self, fault: BaseException) -> None:
-        """Open another database when `fault` says that this one will never work again (DuckDB's "FATAL")."""
-        if not duck_faults.is_fatal(fault):
-            return
-        with self._guard:
-            if self._closed:
-                return
-            try:
-                self._database.cursor().execute("SELECT 1").fetchall()
-            except duckdb.Error:
-                log.error("DuckDB gave up; its database is opened anew")  # noqa: TRY400
-                self._database = self._open()
+        """Open another database when `fault` says that this one will never work again."""
+        self._databases.renew(fault)
 
     def watch(self, thing: Watched) -> None:
         """Have `thing` interrupted when it is due."""
@@ -155,11 +154,22 @@ class DuckEngine:
         run = self._runs.get(number)
         return run is None or run.is_due(time.monotonic())
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        with self._guard:
-            if self._closed:
-                raise HouseError("the engine is closed")
-            return self._database.cursor()
+    def _attached(
+        self,
+        plan: Plan,
+        names: Sequence[str],
+        parts: dict[str, tuple[Part, ...]],
+        attached: Mapping[NativeFile, str],
+    ) -> dict[str, str]:
+        """The relation of each name whose table has an attached native file; its parts are not needed."""
+        found: dict[str, str] = {}
+        for name, source in zip(names, plan.sources, strict=True):
+            file = self._native.of(source.table) if name in parts else None
+            if file is not None and self._native.is_there(file) and file in attached:
+                found[name] = attached[file]
+                del parts[name]
+        self._databases.keep_up()
+        return found
 
 
 class DuckRun:
@@ -299,7 +309,12 @@ def _nothing(source: Source) -> pa.Table:
     return schema.empty_table()
 
 
-def _scans(names: Iterable[str], parts: Mapping[str, Sequence[Part]], leased: Sequence[str]) -> list[str]:
+def _scans(
+    names: Iterable[str],
+    parts: Mapping[str, Sequence[Part]],
+    leased: Sequence[str],
+    attached: Mapping[str, str],
+) -> list[str]:
     """What stands for each name in the text that runs. Leased names are ours: hexadecimal digits."""
     spelled: list[str] = []
     rest = iter(leased)
@@ -308,7 +323,7 @@ def _scans(names: Iterable[str], parts: Mapping[str, Sequence[Part]], leased: Se
             files = ", ".join(quoted(next(rest)) for _ in parts[name])
             spelled.append(f"read_parquet([{files}], hive_partitioning=false)")
         else:
-            spelled.append(name)
+            spelled.append(attached.get(name, name))
     return spelled
 
 

@@ -37,8 +37,11 @@ def open_database(
     threads: int,
     kernels: Sequence[Kernel],
     stopped: Callable[[int], bool],
+    attach: Callable[[duckdb.DuckDBPyConnection], None],
 ) -> duckdb.DuckDBPyConnection:
     """An empty database in memory that can read `files`, call `kernels` and spill to `spill`; locked.
+
+    `attach` is called before it is locked: afterwards no file can be opened but `files`.
 
     A kernel asks `stopped` of its run's number as it goes on, since DuckDB cannot interrupt it.
     """
@@ -56,6 +59,7 @@ def open_database(
     for kernel in kernels:
         _register(database, kernel, stopped)
     database.register_filesystem(files)
+    attach(database)
     _lock(database, spill, spill_bytes)
     return database
 

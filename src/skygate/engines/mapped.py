@@ -10,7 +10,7 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from skygate.domain.catalog import CELL_ORDER, Column, Release, Table
 from skygate.domain.query import Identified, Limits, Near, Wanted
 from skygate.domain.sky import Circle, Position
-from skygate.engines import mapped_build
-from skygate.engines.mapped_files import TOP_STEP, Mapped, fits, names_of, open_mapped, read_about
+from skygate.engines.mapped_files import TOP_STEP, Mapped, fits, names_of, open_mapped
 from skygate.engines.mapped_runs import MappedRun, matched_batches, placed_batches, taken_batches
 from skygate.sky import match
 from skygate.sky.cells import cell_size_deg
@@ -80,18 +79,6 @@ class MappedColumns:
         if expected > _MOST_PAIRS:
             return None
         return Matches(mapped, positions, radius_deg, nearest, None if tight else order, int(expected))
-
-    def missing(self, release: Release) -> Sequence[Table]:
-        """Tables that could have mapped columns and have none."""
-        return [t for t in release.tables if fits(t) and read_about(release, t) is None]
-
-    def busy(self, release: Release) -> bool:
-        """Whether another process builds on this machine."""
-        return mapped_build.busy(release)
-
-    def build(self, release: Release, table: Table, wrote: Callable[[int], None]) -> bool:
-        """Make the mapped columns of a table; False when another process builds, or the version has gone."""
-        return mapped_build.build(release, table, wrote)
 
     def _mapped(self, release: Release, table: Table) -> Mapped | None:
         key = (release.path, table.name)

@@ -5,13 +5,8 @@ Must not know: queries, who waits for them.
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import shutil
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,19 +18,17 @@ from numpy.typing import NDArray
 
 from skygate import wire
 from skygate.domain.catalog import CELL_COLUMN, Part, Release, Table
+from skygate.engines import cache_folders
 from skygate.engines.mapped_files import (
-    ABOUT,
     FORMAT,
     ROWS,
     TOP_STEP,
     About,
     folder_of,
     integer_identifier,
-    mark,
     read_about,
 )
-from skygate.errors import BrokenRelease, HouseError
-from skygate.release.durable import sync_file, sync_folder
+from skygate.errors import BrokenRelease
 
 Ints = NDArray[np.int64]
 
@@ -43,8 +36,6 @@ SORTED_AT_ONCE = 16_000_000
 """Identifiers sorted in memory at once (about 600 MB); more are sorted range by range."""
 _SCANNED = 4_000_000
 _SAMPLES = 200_000
-_SPARE = 0.05
-"""Share of the disk that is left free."""
 
 
 def build(
@@ -59,52 +50,14 @@ def build(
     Raises `BrokenRelease` where a part cannot be read or has other rows than the release says, `HouseError`
     where the disk is too small or refuses.
     """
-    folder = folder_of(release, table)
-    with _alone(release) as alone:
-        if not alone:
-            return False
-        if read_about(release, table) is not None:
-            return True
-        try:
-            for made in (folder.parent.parent, folder.parent):
-                made.mkdir(exist_ok=True)  # not the version's own directory, which may be gone
-            return _build(release, table, folder, wrote, sorted_at_once)
-        except (OSError, BrokenRelease) as fault:
-            if not Path(release.path).is_dir():
-                return False
-            if isinstance(fault, BrokenRelease):
-                raise
-            raise HouseError(f"the cache of {table.full_name} cannot be written: {fault}") from fault
-
-
-def busy(release: Release) -> bool:
-    """Whether another process builds in this directory of releases."""
-    with _alone(release) as alone:
-        return not alone
-
-
-def _build(
-    release: Release, table: Table, folder: Path, wrote: Callable[[int], None], sorted_at_once: int
-) -> bool:
-    fresh, old = (folder.with_name(f".{folder.name}.{what}") for what in ("new", "old"))
-    for left in (fresh, old):
-        shutil.rmtree(left, ignore_errors=True)
-    _require_room(table, folder.parent)
-    fresh.mkdir()
-    try:
-        about = _write(release, table, fresh, wrote, sorted_at_once)
-        (fresh / ABOUT).write_text(json.dumps(asdict(about)))
-        for entry in fresh.iterdir():
-            sync_file(entry)
-        sync_folder(fresh)
-        if folder.exists():
-            folder.rename(old)
-        fresh.rename(folder)
-        sync_folder(folder.parent)
-    finally:
-        for left in (fresh, old):
-            shutil.rmtree(left, ignore_errors=True)
-    return True
+    return cache_folders.build(
+        release,
+        table,
+        folder_of(release, table),
+        is_there=lambda: read_about(release, table) is not None,
+        need_bytes=(table.rows or 0) * (sum(_width(wire.arrow_type(c)) for c in table.columns) + 48),
+        write=lambda folder: _write(release, table, folder, wrote, sorted_at_once),
+    )
 
 
 def _write(
@@ -154,8 +107,8 @@ def _write(
         identifier = None
     for name in ("loose-ids", "loose-at"):
         (folder / name).unlink()
-    kept = {entry.name: mark(entry) for entry in folder.iterdir()}
-    return About(FORMAT, release.checksum, starts[-1], placed, tuple(starts), identifier, kept)
+    files = cache_folders.marks(folder)
+    return About(FORMAT, release.checksum, starts[-1], placed, tuple(starts), identifier, files)
 
 
 def _sort_identifiers(folder: Path, at_once: int) -> bool:
@@ -215,17 +168,6 @@ def _groups(table: Table) -> Iterator[tuple[Part, pa.RecordBatch]]:
             raise BrokenRelease(f"a data file of {table.full_name} cannot be read: {fault}") from fault
 
 
-def _require_room(table: Table, folder: Path) -> None:
-    """Raise `HouseError` where the columns would fill the disk."""
-    size = sum(_width(wire.arrow_type(column)) for column in table.columns) + 48
-    need = int(size * (table.rows or 0))
-    disk = shutil.disk_usage(folder)
-    if disk.free - need < _SPARE * disk.total:
-        raise HouseError(
-            f"the cache of {table.full_name} needs about {need / 1e9:.1f} GB, {disk.free / 1e9:.1f} are free"
-        )
-
-
 def _width(kind: Any) -> float:
     """About how many bytes a value takes."""
     if pa.types.is_fixed_size_list(kind):
@@ -234,20 +176,3 @@ def _width(kind: Any) -> float:
         return kind.bit_width / 8
     except ValueError:
         return 24.0
-
-
-@contextmanager
-def _alone(release: Release) -> Generator[bool]:
-    """Whether no other process builds beside these releases; the lock ends with the process that holds it."""
-    path = Path(release.path).parent.parent / ".warming"
-    try:
-        file = path.open("a")
-    except OSError as fault:
-        raise HouseError(f"caches cannot be built here: {fault}") from fault
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True

@@ -14,8 +14,6 @@ file has another size or time than when it was written: a page that is not there
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +26,12 @@ from numpy.typing import NDArray
 
 from skygate import wire
 from skygate.domain.catalog import Release, Table
+from skygate.engines import cache_folders
+from skygate.engines.cache_folders import cache_folder
 
 FORMAT = 1
 TOP_STEP = 512
 """Cells of one page of memory: a search looks into `tops` first and then into one page."""
-ABOUT = "about.json"
 ROWS = "rows.arrow"
 _KEPT_SCHEMAS = 64
 _KEPT_BATCHES = 2048
@@ -111,7 +110,7 @@ class Mapped:
 
 def folder_of(release: Release, table: Table) -> Path:
     """Where a table's mapped columns are, or would be."""
-    return Path(release.path) / "cache" / "mapped" / table.name
+    return cache_folder(Path(release.path), "mapped", table)
 
 
 def fits(table: Table) -> bool:
@@ -131,7 +130,7 @@ def read_about(release: Release, table: Table) -> About | None:
     """What the files of exactly this version say of themselves; None when they are not there or not whole."""
     folder = folder_of(release, table)
     try:
-        told: dict[str, Any] = json.loads((folder / ABOUT).read_bytes())
+        told = cache_folders.read_about(folder)
         files = {str(name): (int(size), int(time)) for name, (size, time) in told["files"].items()}
         starts = tuple(int(start) for start in told["starts"])
         rest = {name: told[name] for name in ("format", "checksum", "rows", "placed", "identifier")}
@@ -139,8 +138,6 @@ def read_about(release: Release, table: Table) -> About | None:
         if (about.format, about.checksum, about.rows) != (FORMAT, release.checksum, table.rows):
             return None
         if starts[0] != 0 or starts[-1] != about.rows or not 0 <= about.placed <= about.rows:
-            return None
-        if any(mark(folder / name) != expected for name, expected in files.items()):
             return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError):
         return None
@@ -156,12 +153,6 @@ def open_mapped(release: Release, table: Table) -> Mapped | None:
         return Mapped(about, folder_of(release, table), wire.arrow_schema(table.columns))
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return None
-
-
-def mark(path: Path) -> tuple[int, int]:
-    """Size, and time of the last change in ns, of a file."""
-    stat = os.stat(path)
-    return stat.st_size, stat.st_mtime_ns
 
 
 def _buffer(folder: Path, name: str, about: About) -> pa.Buffer:

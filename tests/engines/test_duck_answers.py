@@ -267,3 +267,19 @@ def test_a_database_that_gave_up_is_opened_anew(releases, stars, monkeypatch):
         assert pa.Table.from_batches(again).to_pydict() == {"n": [5000]}
     finally:
         engine.close()
+
+
+def test_times_beyond_four_digits_are_null(engine):
+    times = "['infinity', '-infinity', '99999-01-01', '0001-01-01', NULL, '9999-12-31']"
+    text = f"SELECT unnest({times})::TIMESTAMP AS t"
+    columns = (Column("t", Datatype.CHAR, arraysize="*", xtype="timestamp"),)
+    found = pa.Table.from_batches(engine.run(Plan("duckdb", (text,), columns), PLENTY, {}))
+    assert [t is not None for t in found["t"].to_pylist()] == [False, False, False, True, False, True]
+
+
+def test_a_text_gathered_from_many_rows_is_bounded(engine, stars):
+    from skygate.adql.lower_functions import TOO_LONG
+
+    text = f"SELECT ERROR('{TOO_LONG}') AS id FROM {{}} AS s"
+    with pytest.raises(TooCostly, match="60,000 bytes"):
+        list(engine.run(plan(text, stars, LONG), PLENTY, {}))

@@ -19,9 +19,9 @@ MAX_CHARACTERS = 250_000
 MAX_COMPARISONS = 2_500_000
 """Characters of one text times characters of a pattern that must be tried at each of them."""
 _COLUMN = 100
-_GATHERED = 10_000
-"""Characters of a text that an aggregate gathers from many rows, as they are counted here."""
-_GATHERERS = frozenset({"IVO_STRING_AGG"})
+MAX_GATHERED = 60_000
+"""Characters of a text that an aggregate gathers from many rows: a longer one fails the query."""
+GATHERERS = frozenset({"IVO_STRING_AGG"})
 _ANY_CASE = frozenset({"IVO_NOCASEMATCH"})
 
 
@@ -92,8 +92,8 @@ def _note(node: exp.Expr, found: _Found) -> None:
             found.matches.append((node, node.this.unnest(), pattern))
     elif isinstance(node, exp.Anonymous):
         name = str(node.this).upper()
-        if name in _GATHERERS:
-            found.longest = max(found.longest, _GATHERED)
+        if name in GATHERERS:
+            found.longest = max(found.longest, MAX_GATHERED)
         elif name in _ANY_CASE and len(node.expressions) == 2:
             found.matches.append((node, *(side.unnest() for side in node.expressions)))
 

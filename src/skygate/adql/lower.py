@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from skygate.adql.function import Use
 from skygate.adql.geometry.sql import clone
+from skygate.adql.lists import gather_lists
 from skygate.adql.lower_functions import lower_call, lower_window
 from skygate.adql.reach import bounded, reach
 from skygate.adql.spelling import (
@@ -44,6 +45,7 @@ MAX_NODES = 1_000_000
 
 def lower(tree: exp.Query) -> exp.Query:
     """The tree in DuckDB's words, in place; raises `BadQuery` where it grows beyond all bounds."""
+    gather_lists(tree)
     for node in reversed(list(tree.walk(bfs=True))):
         meta = node.meta
         if "at" not in meta or "datatype" not in meta or "native" in meta:

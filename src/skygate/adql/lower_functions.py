@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from skygate.adql.function import Use
 from skygate.adql.geometry.sql import clone
+from skygate.adql.growth import MAX_GATHERED
 from skygate.adql.reach import LARGEST_DOUBLE, MOST_ROWS, bounded, reach
 from skygate.adql.spelling import (
     NARROW,
@@ -31,6 +32,10 @@ from skygate.adql.spelling import (
 )
 from skygate.adql.types import NULL, kind
 
+TOO_LONG = f"skygate: a gathered text has more than {MAX_GATHERED} bytes"
+"""What the engine says of too long a text of IVO_STRING_AGG."""
+MOST_DIGITS = 400
+"""More than the digits before or behind the point of any number."""
 RENAMED = {"CEILING": "CEIL", "LOG": "LN", "TRUNCATE": "TRUNC", "RAND": "RANDOM"}
 ALWAYS_FINITE = frozenset(
     {"ABS", "CEILING", "DEGREES", "FLOOR", "RADIANS", "ROUND", "TRUNCATE", "ATAN", "ATAN2"}
@@ -74,7 +79,7 @@ def _mathematics(node: exp.Anonymous, name: str) -> exp.Expr:
         new = call("ABS", as_long(inner))
         return new if of(inner).datatype in NARROW else attempt(new)
     counted = 1 if name in ("ROUND", "TRUNCATE") else len(arguments)
-    doubles = [as_double(a) if i < counted else a for i, a in enumerate(arguments)]
+    doubles = [as_double(a) if i < counted else _digits(a) for i, a in enumerate(arguments)]
     new = call(RENAMED.get(name, name), *doubles)
     if name in ("COS", "SIN", "TAN", "EXP"):
         return keep_risk(risky(new) if name == "EXP" else new, *arguments)
@@ -82,6 +87,19 @@ def _mathematics(node: exp.Anonymous, name: str) -> exp.Expr:
         return risky(new)
     keep_risk(new, *arguments)
     return bounded(new, of(node), reach(arguments[0]) * DEGREE) if name == "DEGREES" else new
+
+
+def _digits(node: exp.Expr) -> exp.Expr:
+    """A number of decimal places as the engine's INTEGER: beyond the digits of any number it makes none."""
+    if _is_few(node):
+        return node
+    limited = call("LEAST", call("GREATEST", node, exp.Neg(this=whole(MOST_DIGITS))), whole(MOST_DIGITS))
+    return cast(limited, exp.DType.INT)
+
+
+def _is_few(node: exp.Expr) -> bool:
+    bare = node.this if isinstance(node, exp.Neg) else node
+    return isinstance(bare, exp.Literal) and not bare.is_string and len(bare.this) < 4
 
 
 def _is_safe(name: str, argument: exp.Expr) -> bool:
@@ -145,6 +163,17 @@ def _in_unit(node: exp.Anonymous) -> exp.Expr:
     value = grouped(as_double(node.expressions[0]))
     new = exp.Paren(this=exp.Mul(this=value, expression=real(node.meta["factor"])))
     return bounded(keep_risk(new, value), of(node), reach(value) * abs(float(node.meta["factor"])))
+
+
+def _gathered(node: exp.Anonymous) -> exp.Expr:
+    """Texts one after the other; too long a one fails the query: engines hold it beside their memory."""
+    new = call("STRING_AGG", *node.expressions)
+    short = exp.LTE(this=call("STRLEN", clone(new)), expression=whole(MAX_GATHERED))
+    fails = cast(call("ERROR", text(TOO_LONG)), exp.DType.VARCHAR)
+    absent = exp.Is(this=clone(new), expression=exp.Null())
+    return exp.Paren(
+        this=exp.Case(ifs=[exp.If(this=exp.Or(this=absent, expression=short), true=new)], default=fails)
+    )
 
 
 def _as_time(node: exp.Expr) -> exp.Expr:
@@ -243,7 +272,7 @@ CALLS: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
     "AVG": _total,
     "IVO_TO_JD": _julian(JD_OF_1970),
     "IVO_TO_MJD": _julian(MJD_OF_1970),
-    "IVO_STRING_AGG": lambda node: call("STRING_AGG", *node.expressions),
+    "IVO_STRING_AGG": _gathered,
     "IVO_NOCASEMATCH": _no_case_match,
     "IVO_HASWORD": _has_word,
     "IVO_HASHLIST_HAS": _hash_list_has,

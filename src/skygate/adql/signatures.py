@@ -14,6 +14,7 @@ from skygate.adql import types
 from skygate.adql.function import Function, Use
 from skygate.adql.functions import INSTEAD, by_name
 from skygate.adql.geometry.stcs import region_of
+from skygate.adql.growth import GATHERERS
 from skygate.adql.names import did_you_mean, nearest
 from skygate.adql.scope import Scope
 from skygate.adql.types import NULL, common, kind, plain, shown
@@ -72,6 +73,10 @@ class Calls:
             self.values.names.fail(f"a window function cannot stand inside {scope.inside}", node)
         if not isinstance(call, exp.Anonymous):
             self.values.names.fail("OVER stands after an aggregate or a window function", node)
+        if str(call.this).upper() in GATHERERS:
+            self.values.names.fail(
+                f"{call.this} gathers the texts of a group, not of a window", node, hint="use GROUP BY"
+            )
         found = self.call(call, scope, over=True)
         call.meta["datatype"] = found
         scope.inside = "a window"

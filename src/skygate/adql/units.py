@@ -5,11 +5,15 @@ Must not know: trees. Units are read as VOUnits (IVOA VOUnits 1.1) first, then i
 
 from __future__ import annotations
 
+import math
+import re
 from functools import lru_cache
 from typing import Any
 
 from skygate.errors import BadQuery
 
+_TOO_LARGE = re.compile(r"\d{20}|(?:\*\*|\^)[\s(]*[+-]?\s*\d{3}|[eE][+-]?\d{3}|10[+-]\d{3}")
+"""Numbers that no unit has, and that astropy would calculate for ever."""
 _FORMATS = ("vounit", "cds", "fits", "generic")
 
 
@@ -33,9 +37,12 @@ def factor_between(source: str | None, target: str) -> float:
     if not known.is_equivalent(wanted):
         raise BadQuery(f"{source} cannot be converted to {target}", hint="both units must measure the same")
     try:
-        return _tidy(float(known.to(wanted)), float(wanted.to(known)))
-    except (ValueError, TypeError):
-        raise BadQuery(f"{source} cannot be converted to {target} by a factor") from None
+        factor, inverse = float(known.to(wanted)), float(wanted.to(known))
+    except (ValueError, TypeError, ArithmeticError):
+        factor = inverse = math.inf
+    if not (math.isfinite(factor) and math.isfinite(inverse) and factor and inverse):
+        raise BadQuery(f"{source} cannot be converted to {target} by a factor")
+    return _tidy(factor, inverse)
 
 
 def _tidy(factor: float, inverse: float) -> float:
@@ -53,14 +60,14 @@ def _read(text: str, formats: tuple[str, ...]) -> Any:
 
     from astropy import units
 
-    if len(text) > 200:
+    if len(text) > 200 or _TOO_LARGE.search(text):
         return None
     for form in formats:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 unit = units.Unit(text, format=form)
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, ArithmeticError):
                 continue
         if not isinstance(unit, units.UnrecognizedUnit):
             return unit

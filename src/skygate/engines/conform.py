@@ -5,6 +5,7 @@ Must not know: any engine.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from skygate.domain.catalog import Column
 from skygate.errors import BadQuery, HouseError
 
 pc: Any = pyarrow.compute
+_FIRST, _LAST = datetime.min, datetime.max
 
 
 def conform(batch: pa.RecordBatch, columns: tuple[Column, ...], schema: pa.Schema) -> pa.RecordBatch:
@@ -27,6 +29,8 @@ def conform(batch: pa.RecordBatch, columns: tuple[Column, ...], schema: pa.Schem
 
 def _fit(array: Any, column: Column) -> Any:
     wanted = wire.arrow_type(column)
+    if pa.types.is_timestamp(array.type):
+        array = _of_four_digits(array)
     if array.type.equals(wanted):
         return array
     try:
@@ -42,6 +46,18 @@ def _fit(array: Any, column: Column) -> Any:
         ) from fault
     except pa.ArrowNotImplementedError as fault:
         raise HouseError(f"an engine gave column {column.name} another type than was planned") from fault
+
+
+def _of_four_digits(times: Any) -> Any:
+    """Times of the years 1 to 9999; null for others and infinity, which ISO 8601 has no words for."""
+    known = pc.min_max(times)
+    first, last = (pa.scalar(t, times.type) for t in (_FIRST, _LAST))
+    if not known["min"].is_valid or (
+        pc.less_equal(first, known["min"]).as_py() and pc.less_equal(known["max"], last).as_py()
+    ):
+        return times
+    inside = pc.and_(pc.greater_equal(times, first), pc.less_equal(times, last))
+    return pc.if_else(inside, times, pa.scalar(None, times.type))
 
 
 def _fixed(array: Any, wanted: Any) -> Any:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from skygate.adql.growth import MAX_GATHERED
+from skygate.adql.lower_functions import TOO_LONG
 from skygate.engines.duck_files import PREFIX
 from skygate.errors import BadQuery, BrokenRelease, HouseError, SkygateError, TooCostly
 
@@ -48,6 +50,11 @@ def _input(text: str) -> SkygateError:
     if "More than one row returned by a subquery" in text:
         return BadQuery(
             "a sub-query that stands for one value gave more than one row", hint="use IN, or MAX() or TOP 1"
+        )
+    if TOO_LONG in text:
+        return TooCostly(
+            f"IVO_STRING_AGG gathered a text of more than {MAX_GATHERED:,} bytes",
+            hint="gather fewer rows: a finer GROUP BY, a condition",
         )
     if "Division by zero" in text:
         return BadQuery("division by zero", hint="use NULLIF(divisor, 0)")

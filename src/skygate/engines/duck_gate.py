@@ -26,7 +26,7 @@ _EXPRESSIONS = {
 }
 _TABLE_FUNCTIONS = {"unnest", "range", "generate_series"}
 _MACROS = {"fdiv", "fmod", "nullif", "split_part", "list_sum", "list_max", "list_min", "list_append"}
-_SYNTAX = {"coalesce", "row", "struct_pack", "unnest", "grouping", "grouping_id", "if", "ifnull"}
+_SYNTAX = {"coalesce", "row", "struct_pack", "unnest", "error", "grouping", "grouping_id", "if", "ifnull"}
 _VOLATILE = {"random", "setseed", "uuid", "gen_random_uuid"}
 _CLOCK = {"today", "now", "current_date", "get_current_timestamp", "get_current_time"}
 _NEVER = ("__internal", "json_serialize", "json_deserialize", "parse_duckdb", "write_log")

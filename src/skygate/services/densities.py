@@ -234,7 +234,8 @@ def _measured(table: Table, axis: AxisAsked) -> tuple[float, float] | None:
     ends = (stats.minimum, stats.maximum)
     if any(isinstance(e, bool) or not isinstance(e, int | float) for e in ends):
         return None
-    return float(ends[0]), float(ends[1])  # type: ignore[arg-type]
+    exact = np.float32 if column is not None and column.datatype is Datatype.FLOAT else np.float64
+    return float(exact(ends[0])), float(exact(ends[1]))  # of a float the shortest decimal is known
 
 
 def _axis(name: str, asked: AxisAsked, found: tuple[float | None, float | None] | None) -> Axis:

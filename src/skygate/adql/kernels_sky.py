@@ -18,13 +18,16 @@ from skygate.domain.catalog import CELL_ORDER
 from skygate.domain.sky import Circle, Polygon, Position
 from skygate.errors import BadRegion
 from skygate.sky import cells as cells_of
-from skygate.sky import cover, exact, outline, ranges, relate
+from skygate.sky import cover, exact, many, outline, ranges, relate
 
 Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
 Values: TypeAlias = pa.Array | pa.ChunkedArray
 
 _NARROW_DEG = 3.0
+_FEW_SHAPES = 16
+"""Rows with polygons of their own that are not worth to be looked at together."""
+_MOST_CORNERS = 12
 _RING = 24
 _REGION_RANGES = 512
 
@@ -100,15 +103,17 @@ def region_cells(region: Values, order: Values) -> pa.Array:
 def in_region(ra: Values, dec: Values, region: Values) -> pa.Array:
     """Whether each shape holds the position of its row."""
     lon, lat = _floats(ra), _floats(dec)
-    shapes = _shapes(region)
-    out = np.zeros(len(lon), dtype=np.bool_)
     good = np.isfinite(lon) & (np.abs(lat) <= 90)
+    plain = _plainly_inside(region, lon, lat, good)
+    out, known = plain == 1, plain >= 0
+    if known.all():
+        return pa.array(out)
+    left = np.flatnonzero(good & ~known)
+    shapes = _shapes(_whole(region).take(pa.array(left)))
     rows_of: dict[relate.Shape, list[int]] = {}
-    for row in np.flatnonzero(good).tolist():
-        shape = shapes[row]
+    for row, shape in zip(left.tolist(), shapes, strict=True):
         if shape is not None:
             rows_of.setdefault(shape, []).append(row)
-    known = np.zeros(len(lon), dtype=np.bool_)
     for shape, members in rows_of.items():
         rows = np.array(members)
         region_ = Circle(shape, 0.0) if isinstance(shape, Position) else shape
@@ -118,6 +123,30 @@ def in_region(ra: Values, dec: Values, region: Values) -> pa.Array:
             continue
         known[rows] = True
     return pa.array(out, mask=~known)
+
+
+def _plainly_inside(region: Values, lon: Floats, lat: Floats, good: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """What can be told of all rows at once (see `many.inside_each`): those whose polygons are their own."""
+    out = np.full(len(lon), -1, dtype=np.int8)
+    whole = _whole(region)
+    if len(whole) < _FEW_SHAPES:
+        return out
+    lists = whole.cast(pa.list_(pa.float64()))
+    values = lists.values.fill_null(np.nan).to_numpy(zero_copy_only=False)
+    there = good & lists.is_valid().to_numpy(zero_copy_only=False)
+    offsets = lists.offsets.to_numpy()
+    starts, sizes = offsets[:-1], np.diff(offsets)
+    for size in np.unique(sizes[there]).tolist():
+        rows = np.flatnonzero((sizes == size) & there)
+        if size % 2 or not 6 <= size <= 2 * _MOST_CORNERS or len(rows) < _FEW_SHAPES:
+            continue
+        corners = values[starts[rows, None] + np.arange(size)].reshape(len(rows), -1, 2)
+        if (corners == corners[0]).all():  # one polygon for all: made ready once
+            continue
+        real = np.isfinite(corners).all(axis=(1, 2)) & (np.abs(corners[..., 1]) <= 90).all(axis=1)
+        rows = rows[real]
+        out[rows] = many.inside_each(corners[real], lon[rows], lat[rows])
+    return out
 
 
 def contains(outer: Values, inner: Values) -> pa.Array:

@@ -20,6 +20,7 @@ from skygate.domain.sky import Circle, Polygon, Position
 from skygate.errors import BadQuery
 from skygate.sky import exact, ranges
 from skygate.sky.cells import cell_of
+from skygate.sky.outline import box_polygon
 
 RA, DEC = positions(20_000, 1)
 FEW_RA, FEW_DEC = few_positions(RA, DEC)
@@ -199,12 +200,47 @@ def test_outer_joins(engine):
     full = engine.rows(
         f"SELECT b.id, f.id FROM few AS f FULL JOIN (SELECT * FROM big WHERE id < 300) AS b ON {near}"
     )
-    assert (
-        len(full) == len({b for b, _ in full if b is not None} | set()) + sum(b is None for b, _ in full)
-        or full
-    )
+    assert sorted((b, f) for b, f in full if b is not None and f is not None) == [
+        p for p in matched if p[0] < 300
+    ]
     assert {b for b, _ in full if b is not None} == set(range(300))
     assert {f for _, f in full if f is not None} == set(range(M + len(BAD)))
+
+
+SHAPES_OF_KEPT_ROWS = {
+    "CIRCLE(f.ra, f.dec, f.r)": None,
+    "f.disc": None,
+    "BOX(f.ra, f.dec, 1.5, 0.5)": lambda ra, dec: box_polygon(Position(ra, dec), 1.5, 0.5),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES_OF_KEPT_ROWS)
+def test_rows_that_are_kept_look_into_the_cells_of_their_shapes(engine, shape):
+    """A kept row, and a row that asks a sub-query, cannot be repeated for its cells."""
+    make = SHAPES_OF_KEPT_ROWS[shape]
+    if make is None:
+        few, big = np.nonzero(RADIUS[:, None] >= APART)
+    else:
+        held = [exact.contains(make(a, d), RA, DEC) for a, d in zip(FEW_RA, FEW_DEC, strict=True)]
+        few, big = np.nonzero(np.array(held))
+    pairs = sorted(zip(big.tolist(), few.tolist(), strict=True))
+    assert len(pairs) > 20
+    everyone, met = set(range(M + len(BAD))), {f for _, f in pairs}
+    near = f"1 = CONTAINS(POINT(b.ra, b.dec), {shape})"
+    left = f"SELECT b.id, f.id, b.ra FROM few AS f LEFT JOIN big AS b ON {near} AND b.id >= 0"
+    rows = sorted((-1 if b is None else b, f) for b, f, _ in engine.rows(left))
+    assert rows == sorted([*pairs, *((-1, f) for f in everyone - met)])
+    for query, truth in (
+        (f"SELECT f.id FROM few AS f WHERE EXISTS (SELECT * FROM big AS b WHERE {near})", met),
+        (f"SELECT f.id FROM few AS f WHERE NOT EXISTS (SELECT 1 FROM big AS b WHERE {near})", everyone - met),
+        (f"SELECT f.id FROM few AS f WHERE 7 IN (SELECT 7 FROM big AS b WHERE {near} AND b.id >= 0)", met),
+    ):
+        assert set(engine.ids(query)) == truth, query
+    for query in (left, f"SELECT f.id FROM few AS f WHERE EXISTS (SELECT * FROM big AS b WHERE {near})"):
+        plan = engine.explained(query)
+        assert "UNNEST" in plan
+        for slow in ("CROSS_PRODUCT", "NESTED_LOOP", "BLOCKWISE", "PIECEWISE"):
+            assert slow not in plan, slow
 
 
 def test_cells_of_a_preserved_side_are_not_dropped(engine):

@@ -18,9 +18,13 @@ from astropy.io import fits
 from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.formats.conftest import FakeRows
 
 from skygate import wire
 from skygate.domain.catalog import Column, Datatype
+from skygate.domain.query import About
+from skygate.errors import BadParameter
+from skygate.formats import media
 
 D = Datatype
 stilts = pytest.mark.skipif(shutil.which("stilts") is None, reason="needs STILTS (Debian package stilts)")
@@ -225,3 +229,11 @@ def test_arrow_and_parquet_bring_back_everything(rows_of, written, data):
         wanted.to_pydict()
     )
     assert str(pq.read_table(io.BytesIO(written("parquet", rows))).to_pydict()) == str(wanted.to_pydict())
+
+
+@pytest.mark.parametrize("form", ["fits", "hdf5"])
+def test_more_columns_than_a_format_has_room_for_are_the_callers_mistake(form):
+    columns = [Column(f"c{i}", Datatype.DOUBLE) for i in range(1500)]
+    batch = pa.RecordBatch.from_arrays([pa.array([1.0])] * 1500, schema=wire.arrow_schema(columns))
+    with pytest.raises(BadParameter, match="columns"):
+        next(media.write(media.pick(form), FakeRows(columns, [batch]), About()))

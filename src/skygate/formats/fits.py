@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from skygate.domain.catalog import Column, Datatype
-from skygate.errors import HouseError
+from skygate.errors import BadParameter, HouseError, Where
 from skygate.formats.records import bytes_of, fixed_elements, padded, text_of
 from skygate.formats.spelling import flat_list, is_printable
 from skygate.formats.spool import Measure, Spool
@@ -30,6 +30,7 @@ pc: Any = compute
 Values = np.ndarray[Any, Any]
 
 _BLOCK = 2880
+_MOST_COLUMNS = 999
 _LONG_TEXT = 256
 """Texts wider than this lie in the heap when that takes less room."""
 _LETTER = {
@@ -78,6 +79,12 @@ class _Place:
 def write(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
     """A primary header and one binary table. Raises before the first byte what breaks the answer off."""
     del form
+    if len(rows.columns) > _MOST_COLUMNS:
+        raise BadParameter(
+            f"a FITS table has at most {_MOST_COLUMNS} columns (FITS 4.0, 7.3.1), not {len(rows.columns)}",
+            hint="ask for fewer columns, or for another format",
+            where=Where(name="RESPONSEFORMAT"),
+        )
     with Spool(rows) as spool:
         places = [
             _place(c, m, spool, i) for i, (c, m) in enumerate(zip(spool.columns, spool.measures, strict=True))

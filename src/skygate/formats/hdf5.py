@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from skygate.domain.catalog import Column
+from skygate.errors import BadParameter, Where
 from skygate.formats.columnar import chunks_of
 from skygate.formats.records import bytes_of, fixed_elements, padded, text_of
 from skygate.formats.spelling import flat_list
@@ -67,9 +68,15 @@ def _write(spool: Spool, about: About, file: BinaryIO) -> None:
     )
     with h5py.File(file, "w") as h5:
         rows = spool.outcome.rows
-        data = h5.create_dataset(
-            _DATASET, (rows,), dtype, chunks=(_CHUNK_ROWS,) if rows > _CHUNK_ROWS else None
-        )
+        try:
+            chunks = (_CHUNK_ROWS,) if rows > _CHUNK_ROWS else None
+            data = h5.create_dataset(_DATASET, (rows,), dtype, chunks=chunks)
+        except ValueError as fault:  # its description of the columns is at most 64 KiB long
+            raise BadParameter(
+                f"{len(names)} columns with these names are more than a table in HDF5 can have",
+                hint="ask for fewer columns or shorter names, or for another format",
+                where=Where(name="RESPONSEFORMAT"),
+            ) from fault
         at = 0
         for batch in spool:
             data[at : at + batch.num_rows] = _records(places, batch, dtype)

@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from skygate.adql.geometry import relations as rel
 from skygate.adql.geometry.constants import constant, upper_bound
+from skygate.adql.geometry.lateral import look_from_outside, look_into_cells, only_inner
 from skygate.adql.geometry.nearness import distance_ends, membership, nearness
 from skygate.adql.geometry.relations import Condition, Relation
 from skygate.adql.geometry.shapes import CircleShape, PointShape, PolygonShape, Shape, name_of, read, spelled
@@ -63,10 +64,16 @@ def join_by_cells(select: exp.Select) -> None:
         plans = [
             plan
             for plan in _plans(condition.node)
-            if plan.spread in relations and plan.held in relations | outer and plan.spread not in done
+            if {plan.spread, plan.held} <= relations.keys() | outer.keys() and plan.spread not in done
         ]
-        allowed = [p for p in plans if _allowed(p, condition, relations | outer, select)]
+        allowed = [
+            p for p in plans if p.spread in relations and _allowed(p, condition, relations | outer, select)
+        ]
         if not allowed:
+            name = f"_sg_cell_{len(done)}"
+            if any(_look(select, condition, plan, relations, outer, name) for plan in plans):
+                done.add(name)
+                relations = rel.relations_of(select)
             continue
         plan = min(allowed, key=lambda p: _cost(p, relations))
         name = f"_sg_cell_{len(done)}"
@@ -75,6 +82,30 @@ def join_by_cells(select: exp.Select) -> None:
             done.add(plan.spread)
             _add(condition, _same_cell(plan, spread, held, name))
             relations = rel.relations_of(select)
+
+
+def _look(
+    select: exp.Select,
+    condition: Condition,
+    plan: _Plan,
+    relations: dict[str, Relation],
+    outer: dict[str, Relation],
+    name: str,
+) -> bool:
+    """Look into the cells of a shape, for each row that a LEFT JOIN keeps or that asks a sub-query."""
+    held, join = relations.get(plan.held), condition.join
+    if held is None:
+        return False
+    cells, key = plan.cells(whole(plan.order)), _key(plan, held)
+    if join is not None and rel.side_of(join) == "LEFT" and held.join is join and not _natural(select):
+        columns = _columns_used(select, plan.held)
+        return columns is not None and look_into_cells(
+            join, held, columns.values(), cells=cells, key=key, name=name
+        )
+    if plan.spread in relations or plan.spread not in outer or not only_inner(select):
+        return False
+    _add(condition, look_from_outside(select, cells=cells, key=key, name=name))
+    return True
 
 
 def _plans(node: exp.Expr) -> Iterator[_Plan]:

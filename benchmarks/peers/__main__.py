@@ -18,7 +18,7 @@ from pathlib import Path
 
 import skygate
 from benchmarks.peers import cones, crowd, export, match, publishing, report, scans
-from benchmarks.peers.bench import Bench, load_postgres, publish_all, sample_of
+from benchmarks.peers.bench import Bench, load_postgres, publish_all, sample_of, settle
 from benchmarks.peers.measure import Line
 from benchmarks.peers.postgres import Missing, cluster
 from benchmarks.publish import DATA
@@ -59,6 +59,7 @@ def measure(
             stack.callback(shutil.rmtree, folder / f"objects-{rows}", ignore_errors=True)
         root = publish_all(folder, rows, keep=keep)
         gate = stack.enter_context(skygate.connect(root))
+        settle(gate)
         bench = Bench(rows, smoke, folder, root, gate, sample_of(root, _SAMPLE))
         if postgres and any(CASES[name][1] or name == "join" for name in cases):
             try:

@@ -207,6 +207,39 @@ def test_outer_joins(engine):
     assert {f for _, f in full if f is not None} == set(range(M + len(BAD)))
 
 
+@pytest.mark.parametrize(
+    "joined", ["few AS f FULL OUTER JOIN big AS b", "big AS b FULL JOIN few AS f", 'big "b" FULL JOIN few f']
+)
+@pytest.mark.parametrize(
+    "near", ["DISTANCE(b.ra, b.dec, f.ra, f.dec) < 0.002", "1 = CONTAINS(POINT(b.ra, b.dec), f.disc)"]
+)
+def test_full_joins_go_through_cells(engine, joined, near):
+    if "disc" in near:
+        few, big = np.nonzero(RADIUS[:, None] >= APART)
+        matched = list(zip(big.tolist(), few.tolist(), strict=True))
+    else:
+        matched = pairs_within(0.002, strict=True)
+    alone_few = set(range(M + len(BAD))) - {f for _, f in matched}
+    alone_big = set(engine.ids("SELECT id FROM big")) - {b for b, _ in matched}
+    truth = sorted([*matched, *((-1, f) for f in alone_few), *((b, -1) for b in alone_big)])
+    query = f"SELECT b.id, f.id, COALESCE(b.dec, f.dec) AS d FROM {joined} ON {near} AND f.id >= 0"
+    rows = sorted((-1 if b is None else b, -1 if f is None else f) for b, f, _ in engine.rows(query))
+    assert rows == truth
+    plan = engine.explained(query)
+    for slow in ("CROSS_PRODUCT", "NESTED_LOOP", "BLOCKWISE", "PIECEWISE"):
+        assert slow not in plan, slow
+    counted = f"SELECT COUNT(*) AS n, COUNT(b.id), COUNT(f.id) FROM {joined} ON {near} WHERE b.id IS NULL OR f.id > 7"
+    assert engine.rows(counted) == [
+        (
+            sum(b == -1 or f > 7 for b, f in truth),
+            sum(b != -1 and f > 7 for b, f in truth),
+            sum(f != -1 and (b == -1 or f > 7) for b, f in truth),
+        )
+    ]
+    asked = f"SELECT COUNT(*) FROM {joined} ON {near} WHERE EXISTS (SELECT 1 FROM few AS x WHERE x.id = f.id)"
+    assert engine.rows(asked) == [(sum(f != -1 for _, f in truth),)]
+
+
 SHAPES_OF_KEPT_ROWS = {
     "CIRCLE(f.ra, f.dec, f.r)": None,
     "f.disc": None,

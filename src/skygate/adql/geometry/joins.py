@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from skygate.adql.geometry import relations as rel
 from skygate.adql.geometry.constants import constant, upper_bound
+from skygate.adql.geometry.full import divide
 from skygate.adql.geometry.lateral import look_from_outside, look_into_cells, only_inner
 from skygate.adql.geometry.nearness import distance_ends, membership, nearness
 from skygate.adql.geometry.relations import Condition, Relation
@@ -98,7 +99,7 @@ def _look(
         return False
     cells, key = plan.cells(whole(plan.order)), _key(plan, held)
     if join is not None and rel.side_of(join) == "LEFT" and held.join is join and not _natural(select):
-        columns = _columns_used(select, plan.held)
+        columns = rel.columns_used(select, plan.held)
         return columns is not None and look_into_cells(
             join, held, columns.values(), cells=cells, key=key, name=name
         )
@@ -106,6 +107,22 @@ def _look(
         return False
     _add(condition, look_from_outside(select, cells=cells, key=key, name=name))
     return True
+
+
+def divide_full(select: exp.Select) -> None:
+    """Divide a FULL JOIN of two tables whose condition can go through cells."""
+    relations, joins = rel.relations_of(select), select.args.get("joins") or []
+    if len(relations) != 2 or len(joins) != 1 or rel.side_of(joins[0]) != "FULL" or _natural(select):
+        return
+    one, other = relations.values()
+    conditions = [c for c in rel.conditions_of(select) if c.join is not None]
+    plain = all(isinstance(r.node, exp.Table) and r.node.meta.get("sample") is None for r in (one, other))
+    if not plain or any(c.node.find(exp.Query) for c in conditions):
+        return
+    used = {r.alias: rel.columns_used(select, r.alias) for r in (one, other)}
+    known = {alias: columns for alias, columns in used.items() if columns is not None}
+    if len(known) == 2 and any({p.spread, p.held} == set(known) for c in conditions for p in _plans(c.node)):
+        divide(select, one, other, known)
 
 
 def _plans(node: exp.Expr) -> Iterator[_Plan]:
@@ -229,7 +246,7 @@ def _spread(
     conditions: list[Condition],
 ) -> bool:
     """Put a derived table with one row for each cell in the relation's place."""
-    columns = _columns_used(select, relation.alias)
+    columns = rel.columns_used(select, relation.alias)
     if columns is None or _natural(select):
         return False
     inner = exp.Select()
@@ -312,28 +329,6 @@ def _can_move(condition: Condition, relation: Relation, select: exp.Select) -> b
         return all(rel.side_of(join) == "" for join in select.args.get("joins") or [])
     side = rel.side_of(condition.join)
     return side == "" or (side == "LEFT" and relation.join is condition.join)
-
-
-def _columns_used(select: exp.Select, alias: str) -> dict[str, exp.Column] | None:
-    """The relation's columns that the SELECT names, here or in sub-queries; None where they are not sure."""
-    found: dict[str, exp.Column] = {}
-    for column in select.find_all(exp.Column):
-        if column.table != alias or _hidden(column, select, alias):
-            continue
-        if isinstance(column.this, exp.Star):
-            return None
-        found.setdefault(column.name, column)
-    return found
-
-
-def _hidden(column: exp.Column, select: exp.Select, alias: str) -> bool:
-    """Whether a sub-query between the column and the SELECT has a relation of the same alias."""
-    scope = column.find_ancestor(exp.Select)
-    while scope is not None and scope is not select:
-        if alias in rel.relations_of(scope):
-            return True
-        scope = scope.find_ancestor(exp.Select)
-    return False
 
 
 def _natural(select: exp.Select) -> bool:

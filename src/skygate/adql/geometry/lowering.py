@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from skygate.adql.geometry.constants import constant
-from skygate.adql.geometry.joins import join_by_cells
+from skygate.adql.geometry.joins import divide_full, join_by_cells
 from skygate.adql.geometry.pixels import lower_pixels
 from skygate.adql.geometry.predicates import distance, shape_condition, within
 from skygate.adql.geometry.prefilter import limit_by_cells
@@ -63,6 +63,8 @@ def lower_geometry(tree: exp.Query) -> exp.Query:
     """
     for select in list(tree.find_all(exp.Select)):
         limit_by_cells(select)
+    for select in list(tree.find_all(exp.Select)):
+        divide_full(select)
     for select in list(tree.find_all(exp.Select)):
         join_by_cells(select)
     for node in reversed(list(tree.walk())):

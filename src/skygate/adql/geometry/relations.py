@@ -118,3 +118,25 @@ def alias_identifier(relation: Relation) -> exp.Identifier:
     alias = relation.node.args["alias"]
     found = alias.this if isinstance(alias, exp.TableAlias) else alias
     return exp.Identifier(this=found.name, quoted=bool(found.args.get("quoted")))
+
+
+def columns_used(select: exp.Select, alias: str) -> dict[str, exp.Column] | None:
+    """The relation's columns that the SELECT names, here or in sub-queries; None where they are not sure."""
+    found: dict[str, exp.Column] = {}
+    for column in select.find_all(exp.Column):
+        if column.table != alias or hidden(column, select, alias):
+            continue
+        if isinstance(column.this, exp.Star):
+            return None
+        found.setdefault(column.name, column)
+    return found
+
+
+def hidden(column: exp.Column, select: exp.Select, alias: str) -> bool:
+    """Whether a sub-query between the column and the SELECT has a relation of the same alias."""
+    scope = column.find_ancestor(exp.Select)
+    while scope is not None and scope is not select:
+        if alias in relations_of(scope):
+            return True
+        scope = scope.find_ancestor(exp.Select)
+    return False

@@ -195,6 +195,6 @@ def normalised(ra_deg: Reals, dec_deg: Reals) -> tuple[Reals, NDArray[np.bool_]]
     odd = good & ((ra_deg < 0.0) | (ra_deg >= 360.0))
     if not odd.any():
         return ra_deg, good
-    wrapped = np.where(odd, np.mod(ra_deg, 360.0), ra_deg)
+    wrapped = np.mod(ra_deg, 360.0, out=ra_deg.astype(np.float64), where=odd)
     # A tiny negative angle rounds up to a whole turn.
     return np.where(wrapped == 360.0, 0.0, wrapped), good

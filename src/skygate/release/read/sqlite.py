@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from skygate.domain.catalog import Column, Datatype
+from skygate.release.findings import Finding
 from skygate.release.read.bytes_text import decoded
 from skygate.release.read.compression import seekable
 from skygate.release.read.source import Source, fault, is_wanted, unique_names, unreadable
@@ -30,7 +31,8 @@ def open_sqlite(path: Path, recipe: TableRecipe) -> Source:
             query = _query(path, connection, recipe.inside)
             names = _names(connection, query)
             picked = [(n, name) for n, name in enumerate(names) if is_wanted(recipe, name)]
-            kinds, rows = _kinds(path, connection, query, picked)
+            findings: list[Finding] = []
+            kinds, rows = _kinds(path, connection, query, picked, findings)
     except sqlite3.Error as error:
         free()
         raise unreadable(path, error, what="SQLite", hint="check `inside` in release.toml") from error
@@ -50,7 +52,7 @@ def open_sqlite(path: Path, recipe: TableRecipe) -> Source:
             while rows := cursor.fetchmany(max_rows):
                 yield _batch(rows, indexes, schema)
 
-    return Source(columns, schema, read, rows, {"query": query}, free)
+    return Source(columns, schema, read, rows, {"query": query}, free, findings=findings)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -92,7 +94,11 @@ def _names(connection: sqlite3.Connection, query: str) -> list[str]:
 
 
 def _kinds(
-    path: Path, connection: sqlite3.Connection, query: str, picked: Sequence[tuple[int, str]]
+    path: Path,
+    connection: sqlite3.Connection,
+    query: str,
+    picked: Sequence[tuple[int, str]],
+    findings: list[Finding],
 ) -> tuple[list[tuple[pa.DataType, str]], int]:
     """(Arrow type and why of each column, number of rows): SQLite's values have types, its columns none."""
     aliases = [f"c{n}" for n, _ in enumerate(_names(connection, query))]
@@ -114,7 +120,21 @@ def _kinds(
                 f"column {name} holds binary values",
                 hint=f"leave it out (`drop = true` for column {name}) or turn it to text in a SELECT",
             )
-        kinds.append(_kind(integers, reals, texts, big=(half or 0) > _EXACT // 2))
+        kind, why = _kind(integers, reals, texts, big=(half or 0) > _EXACT // 2)
+        kinds.append((kind, why))
+        if pa.types.is_string(kind) and integers + reals:
+            few, many = sorted((texts, integers + reals)) if texts else sorted((integers, reals))
+            findings.append(
+                Finding(
+                    "warning",
+                    "text_among_numbers",
+                    f"{path.name}: column {name} holds {why} ({many:,} of the one, {few:,} of the other), "
+                    "which makes the whole column text",
+                    "mend it, or choose in a SELECT (`inside`): CAST, or NULL for what is no number",
+                    column=name,
+                    count=few,
+                )
+            )
     return kinds, int(found[0])
 
 

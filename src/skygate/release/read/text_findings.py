@@ -53,6 +53,15 @@ def of_guesses(
 ) -> Iterator[Finding]:
     """Columns of numbers that few values made text; `line_of` finds the line of a row."""
     for name, guess in guesses.items():
+        if guess.commas is not None:
+            yield Finding(
+                "warning",
+                "decimal_commas",
+                f"{path.name}: values such as {guess.commas!r} of column {name} are read as text: "
+                "a number has a decimal point here",
+                "write the file with decimal points, or leave the column as text",
+                column=name,
+            )
         slips = guess.slips
         if not slips:
             continue
@@ -62,7 +71,7 @@ def of_guesses(
         yield Finding(
             "warning",
             "text_among_numbers",
-            f"{path.name}, {place}: {slips[0][1][:40]!r}{more} among {guess.numbers:,} numbers "
+            f"{path.name}, {place}: {slips[0][1][:40]!r}{more} among {guess.numbers:,} {guess.among} "
             "makes the whole column text",
             'mend it, list it under the column\'s `nulls`, or say type = "string" when the column is text',
             column=name,

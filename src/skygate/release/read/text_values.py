@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from skygate.release.compute import pc
@@ -26,6 +27,10 @@ _PADDED = r"^\s*[+-]?0[0-9]{2,}\s*$"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eEdD][+-]?[0-9]+)?$|^[+-]?(?i:nan|inf|infinity)$"
 _FEW = 20
 """Most texts among numbers that are taken for slips."""
+_LONGEST = 18
+"""Digits that surely make an integer of 64 bits."""
+_DATE = r"^(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})(?P<time>[T ][0-9].*)?$"
+_COMMA = r"^[+-]?[0-9]*,[0-9]+$"
 
 
 class Kind(StrEnum):
@@ -170,12 +175,18 @@ class Guess:
     """Numbers, as long as `odd` is one of few."""
     odd: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     """(row, text) of the texts that keep a column of numbers from being one, while they are few."""
+    among: str = "numbers"
+    """What most of the values are: numbers or dates."""
+    commas: str | None = None
+    """A number with a decimal comma, where all of a column are such."""
     _mixed: bool = True
+    _chunks: int = 0
 
     def forget(self) -> None:
         """Begin anew."""
         self.kind, self.ascii, self.why, self.biggest = Kind.EMPTY, True, "", 0
         self.numbers, self.odd, self._mixed = 0, [], True
+        self.among, self.commas, self._chunks = "numbers", None, 0
 
     def see(self, texts: pa.Array, *, rows_before: int = 0) -> None:
         """Widen the type until every text of this chunk fits."""
@@ -194,12 +205,30 @@ class Guess:
         if self.kind is not Kind.TEXT:
             return
         cleaned = clean_missing(texts, self.nulls)
+        self._note_commas(cleaned)
         number = pc.match_substring_regex(cleaned, _NUMBER)
+        if not self.numbers and not self.odd:
+            dates, plain = (
+                pc.sum(m).as_py() or 0 for m in (pc.match_substring_regex(cleaned, _DATE), number)
+            )
+            self.among = "dates" if dates > plain else "numbers"
+        if self.among == "dates":
+            number = _real_dates(cleaned)
+        else:
+            number = pc.and_(number, pc.invert(_beyond_64_bits(cleaned)))
         self.numbers += int(pc.sum(number).as_py() or 0)
         hits = pc.indices_nonzero(pc.invert(pc.fill_null(number, fill_value=True)))
         self.odd += [(rows_before + i.as_py(), texts[i.as_py()].as_py()) for i in hits.slice(0, _FEW + 1)]
         if len(self.odd) > _FEW:
             self.odd, self._mixed = [], False
+
+    def _note_commas(self, cleaned: pa.Array) -> None:
+        known = cleaned.drop_null()
+        if len(known):
+            all_such = pc.all(pc.match_substring_regex(known, _COMMA)).as_py()
+            first = not self._chunks
+            self.commas = known[0].as_py() if all_such and (first or self.commas) else None
+            self._chunks += 1
 
     @property
     def slips(self) -> list[tuple[int, str]]:
@@ -257,6 +286,31 @@ class Guess:
         odd = first_misfit(self.kind, texts, self.nulls)
         shown = "" if odd is None else f" ({odd[1][:40]!r} among {self.kind} values)"
         self.kind, self.why = Kind.TEXT, f"values read as text{shown}"
+
+
+def _beyond_64_bits(texts: pa.Array) -> pa.Array:
+    """Which texts are whole numbers that no integer of 64 bits holds."""
+    long = pc.and_(pc.greater(pc.binary_length(texts), _LONGEST), pc.match_substring_regex(texts, _INTEGER))
+    if not pc.any(long, min_count=0).as_py():
+        return long
+    found = [bool(is_long) and not -(2**63) <= int(text) < 2**63 for text, is_long in _both(texts, long)]
+    return pa.array(found, mask=texts.is_null().to_numpy(zero_copy_only=False))
+
+
+def _both(texts: pa.Array, flags: pa.Array) -> zip[tuple[Any, Any]]:
+    return zip(texts.to_pylist(), flags.to_pylist(), strict=True)
+
+
+def _real_dates(texts: pa.Array) -> pa.Array:
+    """Which texts begin with a day that there is."""
+    parts = pc.extract_regex(texts, _DATE)
+    year, month, day = (
+        pc.struct_field(parts, n).fill_null("0").cast(pa.int64()).to_numpy() for n in ("year", "month", "day")
+    )
+    good = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
+    first = (np.where(good, year, 1) - 1970).astype("M8[Y]").astype("M8[M]") + np.where(good, month - 1, 0)
+    days = ((first + 1).astype("M8[D]") - first.astype("M8[D]")).astype(np.int64)
+    return pa.array(good & (day <= days), mask=texts.is_null().to_numpy(zero_copy_only=False))
 
 
 def first_padded(texts: pa.Array, nulls: tuple[str, ...] = MISSING) -> str | None:

@@ -423,6 +423,17 @@ def test_identifiers_are_lookups(ways, stars, value):
         same(one, ask(ways["mapped"].run, Query(text))[0])
 
 
+@pytest.mark.parametrize("count", [1, 3, 150, 900])
+def test_lists_of_identifiers_are_lookups(ways, count):
+    rng = np.random.default_rng(count)
+    members = [*rng.integers(-50, 7_000, count).tolist(), 17, 17, 1 - 2**63, 2**63 - 1]
+    for items in ("*", "name, id"):
+        text = Query(f"SELECT {items} FROM stars WHERE id IN ({', '.join(map(str, members))})")
+        one, other = (ask(ways[way].run, text)[0].sort_by("id") for way in BOTH)
+        assert one.num_rows >= 1
+        same(one, other)
+
+
 @pytest.mark.parametrize(
     "text",
     [

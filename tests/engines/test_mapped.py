@@ -139,7 +139,7 @@ def test_what_is_not_whole_is_not_used_and_made_anew(built, how):
     spoil(folder_of(built, table), how)
     mapped = MappedColumns()
     assert mapped.find(built, table, EVERYWHERE) is None
-    assert mapped.find(built, table, Identified(3)) is None
+    assert mapped.find(built, table, Identified((3,))) is None
     if how not in ("other starts", "backwards", "more placed"):
         assert Caches(native=False).missing(built) == [table]
     shutil.rmtree(folder_of(built, table), ignore_errors=True)
@@ -221,7 +221,7 @@ def test_identifiers_are_sorted_in_bounded_pieces(release, monkeypatch, at_once)
     mapped = open_mapped(release, table)
     assert mapped.ids.tolist() == list(range(1, 3_001))
     for value in (1, 17, 2_995, 3_000):
-        (row,) = rows_of(MappedColumns().find(release, table, Identified(value)), table).to_pylist()
+        (row,) = rows_of(MappedColumns().find(release, table, Identified((value,))), table).to_pylist()
         assert row["id"] == value
 
 
@@ -248,7 +248,7 @@ def test_a_table_without_positions_is_looked_up_by_identifier(release):
     notes = replace(release.tables[1], identifier="star_id")
     mapped = MappedColumns()
     assert Caches(native=False).build(release, notes, nobody)
-    assert rows_of(mapped.find(release, notes, Identified(11)), notes).to_pylist() == [
+    assert rows_of(mapped.find(release, notes, Identified((11,))), notes).to_pylist() == [
         {"star_id": 11, "note": "note on 11"}
     ]
     assert mapped.find(release, notes, EVERYWHERE) is None
@@ -291,7 +291,7 @@ def test_pieces_are_bounded_and_a_run_can_be_stopped(built, monkeypatch):
 
 def test_an_answer_holds_no_page_of_a_file(built):
     table = stars_of(built)
-    few = rows_of(MappedColumns().find(built, table, Identified(5)), table)
+    few = rows_of(MappedColumns().find(built, table, Identified((5,))), table)
     many = rows_of(MappedColumns().find(built, table, EVERYWHERE), table)
     for rows in (few, many):
         assert rows.get_total_buffer_size() < 10 * rows.nbytes + 10_000

@@ -85,6 +85,11 @@ def test_reals_are_counted_as_doubles(gate, stars):
     assert found.counts.tolist() == counts.tolist()
 
 
+def test_the_least_and_greatest_reals_are_counted(gate, stars):
+    found = gate.density("stars", "mag_g", "dec", bins=7)
+    assert found.inside == (stars["mag_g"].notna() & stars["dec"].notna()).sum()
+
+
 def test_one_value_is_the_middle_of_a_bin(gate):
     found = gate.density("stars", "5", "ra", bins=(3, 1))
     assert found.x_edges.tolist() == pytest.approx([4.5, 4.5 + 1 / 3, 4.5 + 2 / 3, 5.5])

@@ -96,7 +96,7 @@ IVO: tuple[Function, ...] = (
         "IVO_STRING_AGG",
         (("expression", "VARCHAR"), ("delimiter", "LITERAL")),
         "VARCHAR",
-        "All texts of a group that are not null, joined.",
+        "All texts of a group that are not null, joined; at most 60,000 bytes.",
         "ivo_string_agg(table_name, ', ')",
         use=Use.AGGREGATE,
     ),

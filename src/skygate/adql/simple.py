@@ -1,4 +1,4 @@
-"""Queries that come to a lookup: plain columns of one table, in a disc or with one identifier.
+"""Queries that come to a lookup: plain columns of one table, in a disc or with identifiers.
 
 Read off the resolved tree, before geometry is lowered. Must not know: engines, texts.
 """
@@ -64,6 +64,8 @@ def _wanted(condition: exp.Expr, table: Table) -> Wanted | None:
         return _near(read(test.expressions[0]), read(test.expressions[1]))
     if isinstance(condition, _COMPARED):
         return _closer(condition)
+    if isinstance(condition, exp.In):
+        return _one_of(condition, table)
     return _identified(condition, table) if isinstance(condition, exp.EQ) else None
 
 
@@ -99,12 +101,25 @@ def _closer(condition: exp.Expr) -> Near | None:
 
 def _identified(condition: exp.EQ, table: Table) -> Identified | None:
     for side, other in ((condition.this, condition.expression), (condition.expression, condition.this)):
-        column, value = bare(side), _whole_number(bare(other))
-        if isinstance(column, exp.Column) and value is not None and "table" in column.meta:
-            described = table.column(column.name)
-            whole = described is not None and described.datatype.is_integer and not described.is_array
-            return Identified(value) if whole and column.name == table.identifier else None
+        value = _whole_number(bare(other))
+        if value is not None and _is_identifier(bare(side), table):
+            return Identified((value,))
     return None
+
+
+def _one_of(condition: exp.In, table: Table) -> Identified | None:
+    if condition.args.get("query") is not None or not _is_identifier(bare(condition.this), table):
+        return None
+    values = [_whole_number(bare(item)) for item in condition.expressions]
+    known = tuple([value for value in values if value is not None])
+    return Identified(known) if known and len(known) == len(values) else None
+
+
+def _is_identifier(node: exp.Expr, table: Table) -> bool:
+    if not isinstance(node, exp.Column) or "table" not in node.meta or node.name != table.identifier:
+        return False
+    described = table.column(node.name)
+    return described is not None and described.datatype.is_integer and not described.is_array
 
 
 def _whole_number(node: exp.Expr) -> int | None:

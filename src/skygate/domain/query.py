@@ -70,9 +70,9 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Rows whose main identifier has this value."""
+    """Rows whose main identifier has one of these values."""
 
-    value: int
+    values: tuple[int, ...]
 
 
 Wanted = Near | Identified

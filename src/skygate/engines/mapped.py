@@ -54,7 +54,7 @@ class MappedColumns:
         if mapped is None:
             return None
         if isinstance(wanted, Identified):
-            return _identified(mapped, table, wanted.value)
+            return _identified(mapped, table, wanted.values)
         if table.position is None or wanted.circle.radius_deg > _WIDEST_DEG:
             return None
         spans = _spans_near(mapped, wanted)
@@ -189,14 +189,14 @@ def _called(names: Sequence[str], columns: tuple[Column, ...]) -> tuple[tuple[st
     return (asked, asked) if asked == called else (asked, called)
 
 
-def _identified(mapped: Mapped, table: Table, value: int) -> KnownRows | None:
+def _identified(mapped: Mapped, table: Table, values: tuple[int, ...]) -> KnownRows | None:
     if mapped.about.identifier is None or mapped.about.identifier != table.identifier:
         return None
-    if not -(2**63) <= value < 2**63:
-        return KnownRows(mapped, np.empty(0, np.int64))
-    first = int(mapped.ids.searchsorted(value, "left"))
-    end = int(mapped.ids.searchsorted(value, "right"))
-    return KnownRows(mapped, np.sort(mapped.at[first:end]))
+    known = sorted({v for v in values if -(2**63) <= v < 2**63})
+    wanted = np.array(known, dtype=np.int64)
+    first, end = mapped.ids.searchsorted(wanted, "left"), mapped.ids.searchsorted(wanted, "right")
+    places = [np.arange(a, b) for a, b in zip(first.tolist(), end.tolist(), strict=True) if a < b]
+    return KnownRows(mapped, np.sort(mapped.at[np.concatenate(places)]) if places else np.empty(0, np.int64))
 
 
 def _spans_near(mapped: Mapped, wanted: Near) -> list[tuple[int, int]]:

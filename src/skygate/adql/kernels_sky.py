@@ -104,6 +104,9 @@ def in_region(ra: Values, dec: Values, region: Values) -> pa.Array:
     """Whether each shape holds the position of its row."""
     lon, lat = _floats(ra), _floats(dec)
     good = np.isfinite(lon) & (np.abs(lat) <= 90)
+    constant = _constant(region)
+    if constant is not None:  # one region for all rows: made ready once
+        return _in_constant(constant, lon, lat, good)
     plain = _plainly_inside(region, lon, lat, good)
     out, known = plain == 1, plain >= 0
     if known.all():
@@ -116,13 +119,39 @@ def in_region(ra: Values, dec: Values, region: Values) -> pa.Array:
             rows_of.setdefault(shape, []).append(row)
     for shape, members in rows_of.items():
         rows = np.array(members)
-        region_ = Circle(shape, 0.0) if isinstance(shape, Position) else shape
-        try:
-            out[rows] = exact.contains(region_, lon[rows], lat[rows])
-        except BadRegion:
-            continue
-        known[rows] = True
+        inside = _inside(shape, lon[rows], lat[rows])
+        if inside is not None:
+            out[rows], known[rows] = inside, True
     return pa.array(out, mask=~known)
+
+
+def _constant(region: Values) -> tuple[float, ...] | None:
+    """The numbers of the region, where every row has the same."""
+    whole = _whole(region)
+    if len(whole) < 2 or whole.null_count:
+        return None
+    lists = whole.cast(pa.list_(pa.float64()))
+    numbers, size = lists.flatten(), len(lists[0])
+    if not size or numbers.null_count or len(numbers) != size * len(lists):
+        return None
+    lengths = np.diff(lists.offsets.to_numpy())
+    table = numbers.to_numpy().reshape(len(lists), size)
+    return tuple(table[0].tolist()) if (lengths == size).all() and (table == table[0]).all() else None
+
+
+def _in_constant(numbers: tuple[float, ...], lon: Floats, lat: Floats, good: NDArray[np.bool_]) -> pa.Array:
+    shape = _known_shape(numbers)
+    inside = None if shape is None else _inside(shape, lon, lat)
+    return pa.nulls(len(lon), pa.bool_()) if inside is None else pa.array(inside, mask=~good)
+
+
+def _inside(shape: relate.Shape, lon: Floats, lat: Floats) -> NDArray[np.bool_] | None:
+    """Which positions a shape holds; None for what is no region."""
+    region = Circle(shape, 0.0) if isinstance(shape, Position) else shape
+    try:
+        return exact.contains(region, lon, lat)
+    except BadRegion:
+        return None
 
 
 def _plainly_inside(region: Values, lon: Floats, lat: Floats, good: NDArray[np.bool_]) -> NDArray[np.int8]:
@@ -141,8 +170,6 @@ def _plainly_inside(region: Values, lon: Floats, lat: Floats, good: NDArray[np.b
         if size % 2 or not 6 <= size <= 2 * _MOST_CORNERS or len(rows) < _FEW_SHAPES:
             continue
         corners = values[starts[rows, None] + np.arange(size)].reshape(len(rows), -1, 2)
-        if (corners == corners[0]).all():  # one polygon for all: made ready once
-            continue
         real = np.isfinite(corners).all(axis=(1, 2)) & (np.abs(corners[..., 1]) <= 90).all(axis=1)
         rows = rows[real]
         out[rows] = many.inside_each(corners[real], lon[rows], lat[rows])
@@ -272,15 +299,9 @@ def _pairs(test: Callable[[Any, Any], bool], one: Values, other: Values) -> pa.A
 
 
 def _shapes(values: Values) -> list[relate.Shape | None]:
-    whole = _whole(values)
-    if len(whole) > 1 and whole.null_count == 0:
-        # a constant comes repeated in every row
-        lists = whole.cast(pa.list_(pa.float64()))
-        numbers, lengths = lists.flatten(), np.diff(lists.offsets.to_numpy())
-        if len(numbers) and numbers.null_count == 0 and (lengths == lengths[0]).all():
-            table = numbers.to_numpy().reshape(len(whole), -1)
-            if (table == table[0]).all():
-                return [_known_shape(tuple(table[0].tolist()))] * len(whole)
+    whole, constant = _whole(values), _constant(values)
+    if constant is not None:
+        return [_known_shape(constant)] * len(whole)
     return [_shape_of_list(row) for row in whole.to_pylist()]
 
 

@@ -215,9 +215,11 @@ def centroid(region: Values) -> pa.Array:
 def apply_pm(ra: Values, dec: Values, pmra: Values, pmdec: Values, years: Values) -> pa.Array:
     """Positions after linear motion in the tangent plane; `pmra` (times cos(dec)), `pmdec` in deg/year."""
     lon, lat, east, north, span = (_floats(v) for v in (ra, dec, pmra, pmdec, years))
-    good = np.isfinite(lon) & (np.abs(lat) <= 90) & np.isfinite(east * span) & np.isfinite(north * span)
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = [v * span for v in (east, north)]
+    good = np.isfinite(lon) & (np.abs(lat) <= 90) & np.isfinite(steps[0]) & np.isfinite(steps[1])
     a, d = np.radians(np.where(good, lon, 0.0)), np.radians(np.where(good, lat, 0.0))
-    x, y = (np.radians(np.where(good, v * span, 0.0)) for v in (east, north))
+    x, y = (np.radians(np.where(good, step, 0.0)) for step in steps)
     to_east = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)])
     to_north = np.stack([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)])
     moved = np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)]) + x * to_east + y * to_north

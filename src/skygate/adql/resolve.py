@@ -16,6 +16,7 @@ from skygate.adql.grouping import check_distinct_order, check_grouped
 from skygate.adql.joins import Joins
 from skygate.adql.scope import Names, Out, Relation, Scope, same
 from skygate.adql.signatures import Calls
+from skygate.adql.spelling import SQL_TYPES
 from skygate.adql.types import NULL, common, kind, shown
 from skygate.adql.values import Values
 from skygate.domain.catalog import Catalog, Column, Table
@@ -316,11 +317,13 @@ class Resolver:
         for given, term in zip(list(terms), group.expressions, strict=True):
             if "datatype" not in given.meta:
                 self.values.value(term, scope)
+                if not _varies(term):
+                    self.names.fail("GROUP BY takes columns, values or the numbers of columns", term)
 
     def _repeat(self, item: exp.Expr, term: exp.Expr, clause: str) -> exp.Expr:
         if any(n.meta.get("use") in ("aggregate", "window") for n in item.find_all(exp.Anonymous)):
             self.names.fail(f"{clause} cannot name an aggregate", term)
-        return clone(item)
+        return clone(item) if _varies(item) else _no_ordinal(clone(item))
 
     def _output_named(
         self, term: exp.Expr, outs: tuple[Out, ...], items: list[exp.Expr], scope: Scope
@@ -344,10 +347,25 @@ class Resolver:
                 place = named[0] if len(named) == 1 else None
             if place is None:
                 self.values.value(node, scope)
-                if next(item.this.find_all(exp.Column, exp.Anonymous, exp.Window), None) is None:
+                if not _varies(item.this):
                     self.names.fail("ORDER BY takes columns, values or the numbers of columns", node)
                 place = next((i for i, other in enumerate(items, start=1) if other == item.this), None)
             if place is not None:
                 if kind(outs[place - 1].column) in ("array", *types.GEOMETRIES):
                     self.names.fail(f"ORDER BY cannot compare {shown(outs[place - 1].column)}", node)
                 item.set("this", exp.Literal(this=str(place), is_string=False))
+
+
+def _no_ordinal(node: exp.Expr) -> exp.Expr:
+    """A constant that no engine takes for the number of a column."""
+    found = node.meta.get("datatype")
+    if not isinstance(found, Column) or kind(found) != "number":
+        return node
+    new = exp.Cast(this=node, to=exp.DataType(this=SQL_TYPES[found.datatype]))
+    new.meta.update(node.meta)
+    return new
+
+
+def _varies(node: exp.Expr) -> bool:
+    """Whether a value is more than constants: engines take these for numbers of columns."""
+    return next(node.find_all(exp.Column, exp.Anonymous, exp.Window), None) is not None

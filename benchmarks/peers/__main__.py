@@ -59,7 +59,7 @@ def measure(
             stack.callback(shutil.rmtree, folder / f"objects-{rows}", ignore_errors=True)
         root = publish_all(folder, rows, keep=keep)
         gate = stack.enter_context(skygate.connect(root))
-        settle(gate)
+        settle(gate, root)
         bench = Bench(rows, smoke, folder, root, gate, sample_of(root, _SAMPLE))
         if postgres and any(CASES[name][1] or name == "join" for name in cases):
             try:

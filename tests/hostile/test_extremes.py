@@ -1,4 +1,4 @@
-"""Functions and operators with values at the ends of their types: an answer or a refusal, no fault of ours."""
+"""Functions and operators with values at the ends of their types: an answer or a refusal, never a fault."""
 
 import random
 

@@ -25,6 +25,8 @@ Batches = Iterator[pa.RecordBatch | None]
 """None where nothing was found for a while: a moment to stop."""
 
 _BLOCK_ROWS = 65_536
+_MARGIN_DEG = 1e-9
+"""More than the tolerance of the test and all rounding."""
 _BLOCK_PAIRS = 1_000_000
 _SLICES = 8
 _ONE_BY_ONE = 24
@@ -151,6 +153,9 @@ def matched_batches(
         for some in _pieces(discs, end - first):
             of_span, rows = match.rows_of_spans(first[some], end[some])
             mine = discs[some][of_span]
+            # a difference of declinations is no more than the distance: a look that leaves out most
+            close = np.abs(there[mine] - mapped.dec[rows]) <= radius_deg + _MARGIN_DEG
+            mine, rows = mine[close], rows[close]
             near = match.half_chords(here[mine], there[mine], mapped.ra[rows], mapped.dec[rows]) <= limit
             mine, rows = mine[near], rows[near]
             apart = match.angles_deg(here[mine], there[mine], mapped.ra[rows], mapped.dec[rows])

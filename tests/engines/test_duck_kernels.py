@@ -1,5 +1,6 @@
 """Our vectorised functions, called by DuckDB."""
 
+import gc
 import math
 import threading
 import time
@@ -130,3 +131,32 @@ def test_what_was_spent_before_counts(slow):
     with pytest.raises(TooCostly, match="limit of 30 s"):
         list(slow.run(plan, limits, {}))
     assert time.monotonic() - began < 1.5
+
+
+def test_functions_outlive_the_database_that_is_replaced_while_they_are_called(releases):
+    """Without its connection a database's functions are gone: the process would die."""
+
+    def doubled(values):
+        time.sleep(len(values) / 2000)
+        return pc.multiply(values, 2.0)
+
+    for _ in range(3):
+        engine = DuckEngine(
+            releases,
+            memory_bytes=64 << 20,
+            threads=2,
+            kernels=(Kernel("sg_slow", (pa.float64(),), pa.float64(), doubled),),
+        )
+        run = slow_run(engine, 4000, 60)
+        found: list[pa.RecordBatch] = []
+        thread = threading.Thread(target=lambda run=run, found=found: found.extend(run))
+        thread.start()
+        time.sleep(0.2)
+        engine._databases._reopen()
+        gc.collect()
+        filler = [bytearray(64) for _ in range(100_000)]  # what was freed is written over
+        thread.join()
+        assert pa.Table.from_batches(found)["x"].to_pylist() == [2.0 * n for n in range(4000)]
+        assert run.outcome is not None
+        del filler
+        engine.close()

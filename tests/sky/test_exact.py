@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from brute import angle, around, degrees_of, random_circle, random_polygon, unit, winding
+from brute import angle, around, degrees_of, points_near, random_circle, random_polygon, unit, winding
 
 from skygate.domain.sky import Box, Circle, Polygon, Position
 from skygate.errors import BadRegion
 from skygate.sky.exact import area_deg2, centroid, contains, separation_deg
-from skygate.sky.outline import box_polygon
+from skygate.sky.outline import box_polygon, latitudes_deg, outline_of
 
 
 def polygon(*pairs):
@@ -159,3 +159,26 @@ def test_random_circle_areas_match_cap_formula():
         assert area_deg2(c) == pytest.approx(
             2 * np.pi * (1 - np.cos(np.radians(c.radius_deg))) * np.degrees(1) ** 2, rel=1e-6, abs=1e-8
         )
+
+
+def test_latitudes_are_those_of_the_points_of_a_polygon():
+    rng = np.random.default_rng(11)
+    tight = 0
+    for _ in range(150):
+        shape = random_polygon(rng)
+        low, high = latitudes_deg(outline_of(shape))
+        vectors = points_near(shape, rng, 4000)
+        ra, dec = degrees_of(vectors)
+        inside = contains(shape, ra, dec)
+        if not inside.any():
+            continue
+        assert low - 1e-9 <= dec[inside].min()
+        assert dec[inside].max() <= high + 1e-9
+        tight += high - low < 1.5 * np.ptp(dec[inside])
+    assert tight > 75
+    for pole in (90, -90):
+        around_it = polygon(*((ra, pole * 0.99) for ra in range(0, 360, 60)))
+        assert pole in latitudes_deg(outline_of(around_it))
+    # an edge along a great circle bulges beyond its ends
+    assert latitudes_deg(outline_of(polygon((0, 60), (90, 60), (45, 80))))[0] == pytest.approx(60)
+    assert latitudes_deg(outline_of(polygon((0, 60), (90, 60), (45, 0))))[1] > 67

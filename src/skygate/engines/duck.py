@@ -25,7 +25,7 @@ from skygate.domain.query import Limits, Mark, Outcome, Plan, Source
 from skygate.engines import duck_faults, duck_gate
 from skygate.engines.conform import conform
 from skygate.engines.duck_database import STOPPED, open_database, quoted
-from skygate.engines.duck_databases import Attach, Databases
+from skygate.engines.duck_databases import Attach, Databases, Opened
 from skygate.engines.duck_files import Lease, PartFiles
 from skygate.engines.duck_native import NativeFile, NativeFiles
 from skygate.engines.duck_watch import Watch, Watched
@@ -87,12 +87,12 @@ class DuckEngine:
         if plan.dialect != self.dialect:
             raise HouseError(f"a plan for {plan.dialect} came to DuckDB")
         due = time.monotonic() + limits.seconds - limits.spent_s
-        cursor, attached = self._databases.cursor()
+        cursor, opened = self._databases.cursor()
         lease: Lease | None = None
         try:
             number = next(self._numbers)
             names, tables, parts = _relations(plan, memory)
-            relations = self._attached(plan, names, parts, attached)
+            relations = self._attached(plan, names, parts, opened.attached)
             text = _spell(plan, names, number)
             duck_gate.check(cursor, text, relations=dict.fromkeys(names, 1), functions=self._functions)
             lease = self._files.lease(p for chosen in parts.values() for p in chosen)
@@ -101,7 +101,7 @@ class DuckEngine:
                 cursor.register(name, table)
             cursor.execute(f"SET operator_memory_limit='{max(16, limits.memory_bytes // _MIB)}MiB'")
             text = _limited(_spell(plan, spelled, number), limits.maxrec)
-            run = DuckRun(self, number, plan, limits, due, cursor, lease, text)
+            run = DuckRun(self, number, plan, limits, due, cursor, opened, lease, text)
         except duckdb.Error as fault:
             _let_go(cursor, lease)
             self._databases.renew(fault)
@@ -183,6 +183,7 @@ class DuckRun:
         limits: Limits,
         due: float,
         cursor: duckdb.DuckDBPyConnection,
+        opened: Opened,
         lease: Lease,
         text: str,
     ) -> None:
@@ -192,6 +193,7 @@ class DuckRun:
         self._engine = engine
         self._limits = limits
         self._cursor = cursor
+        self._opened: Opened | None = opened
         self._lease = lease
         self._text = text
         self._watched = Watched(self._interrupt, due)
@@ -267,6 +269,7 @@ class DuckRun:
                 return
             self._ended = True
         _let_go(self._cursor, self._lease)
+        self._opened = None
         self._engine.forget(self, self._watched)
 
     def _explain(self, fault: BaseException) -> SkygateError:

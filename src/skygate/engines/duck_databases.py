@@ -22,7 +22,12 @@ Attach = Callable[[duckdb.DuckDBPyConnection], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
+    """An open database. Whoever runs something in it holds this until that has ended.
+
+    The connection keeps the Python functions that plans call: without it they are gone while they are called.
+    """
+
     database: duckdb.DuckDBPyConnection
     wanted: frozenset[NativeFile]
     attached: Mapping[NativeFile, str]
@@ -38,14 +43,14 @@ class Databases:
         self._guard = threading.Lock()
         self._opening = threading.Lock()
         self._closed = False
-        self._now = _Opened(opened(lambda _: None), frozenset(), {})
+        self._now = Opened(opened(lambda _: None), frozenset(), {})
 
-    def cursor(self) -> tuple[duckdb.DuckDBPyConnection, Mapping[NativeFile, str]]:
-        """A connection of its own, and the relations of the native files that it can read."""
+    def cursor(self) -> tuple[duckdb.DuckDBPyConnection, Opened]:
+        """A connection of its own, and the database that it is of."""
         with self._guard:
             if self._closed:
                 raise HouseError("the engine is closed")
-            return self._now.database.cursor(), self._now.attached
+            return self._now.database.cursor(), self._now
 
     def keep_up(self) -> None:
         """Open a database with the native files that are there now, if this one was opened for others.
@@ -83,7 +88,7 @@ class Databases:
                 self._opening.release()
 
     def _reopen(self) -> None:
-        """Put a new database in the place of this one, which goes with its last cursor."""
+        """Put a new database in the place of this one, which goes when nobody holds it any more."""
         found: dict[NativeFile, str] = {}
         wanted = self._files.all_there()
 
@@ -92,7 +97,7 @@ class Databases:
 
         if self._closed:
             return
-        opened = _Opened(self._opener(attach), wanted, found)
+        opened = Opened(self._opener(attach), wanted, found)
         with self._guard:
             if self._closed:
                 opened.database.close()

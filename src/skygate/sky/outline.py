@@ -164,6 +164,25 @@ def edge_distance(outline: Outline, points: Floats) -> Floats:
     return least
 
 
+def latitudes_deg(outline: Outline) -> tuple[float, float]:
+    """Between which latitudes the polygon lies: of its corners, of edges that bulge past them, or a pole."""
+    low, high = (float(f(outline.corners[:, 2])) for f in (np.min, np.max))
+    poles = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
+    north, south = surely(outline, poles).tolist()
+    for normal, start, end in zip(outline.normals, *outline.sides, strict=True):
+        across = float(np.hypot(normal[0], normal[1]))
+        if across < 1e-12:
+            continue
+        # the point of the edge's great circle that is farthest north, and its opposite
+        top = np.array([-normal[0] * normal[2], -normal[1] * normal[2], across**2]) / across
+        for apex in (top, -top):
+            if apex @ start >= 0 and apex @ end >= 0:
+                low, high = min(low, float(apex[2])), max(high, float(apex[2]))
+    low, high = -1.0 if south else low, 1.0 if north else high
+    ends = np.degrees(np.arcsin(np.clip([low, high], -1.0, 1.0)))
+    return float(ends[0]), float(ends[1])
+
+
 def area_sr(outline: Outline) -> float:
     """The area in steradians, by triangles from the axis (Eriksson 1990), good for tiny polygons too."""
     a, b, c = outline.corners, np.roll(outline.corners, -1, axis=0), outline.axis

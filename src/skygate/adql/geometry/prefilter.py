@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -12,17 +13,20 @@ from skygate.adql.geometry.constants import constant
 from skygate.adql.geometry.nearness import distance_ends, membership, nearness
 from skygate.adql.geometry.relations import Condition, Relation
 from skygate.adql.geometry.shapes import CircleShape, PointShape, Shape, constant_of, name_of, read
-from skygate.adql.geometry.sql import bare, between, both, either, number, truth, whole
+from skygate.adql.geometry.sql import bare, between, both, clone, either, number, truth, whole
 from skygate.domain.catalog import Table
-from skygate.domain.sky import Box, Circle, Position
+from skygate.domain.sky import Box, Circle, Polygon, Position
 from skygate.sky import ranges as ranges_of
 from skygate.sky import relate
 from skygate.sky.cover import cover
+from skygate.sky.outline import latitudes_deg, outline_of
 from skygate.sky.ranges import Ranges
 
 MAX_IN_SQL = 3
 """More ranges cost an engine more than the rows between them (docs/decisions/064)."""
 MAX_FOR_FILES = 64
+_BELT_DEG = 1e-7
+"""More than the tolerance of the exact test, and than rounding near a pole."""
 
 Limits = dict[str, Ranges]
 """By alias: the cells outside of which a condition cannot be true."""
@@ -62,6 +66,8 @@ def limit_by_cells(select: exp.Select) -> None:
     for conditions in groups.values():
         join = conditions[0].join
         limits = _all_of([c.node for c in conditions])
+        for belt in _belts(conditions):
+            _add(select, join, belt)
         for alias, cells in limits.items():
             relation = relations.get(alias)
             if relation is None or relation.table is None:
@@ -85,6 +91,18 @@ def _condition(relation: Relation, cells: Ranges) -> exp.Expr | None:
         between(rel.cell_column(relation.alias, name, table), whole(first), whole(last))
         for first, last in ranges_of.pairs_of(short)
     )
+
+
+def _belts(conditions: list[Condition]) -> Iterator[exp.Expr]:
+    """Declinations between which a polygon lies that must hold the point of a row: a cheap first test."""
+    for condition in conditions:
+        near = _test(bare(condition.node))
+        if near is None or rel.alias_of_point(near[0]) is None:
+            continue
+        region = constant_of(near[1])
+        if isinstance(region, Polygon):
+            low, high = latitudes_deg(outline_of(region))
+            yield between(clone(near[0].lat), number(low - _BELT_DEG), number(high + _BELT_DEG))
 
 
 def _add(select: exp.Select, join: exp.Join | None, condition: exp.Expr | None) -> None:

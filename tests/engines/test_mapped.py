@@ -147,6 +147,19 @@ def test_what_is_not_whole_is_not_used_and_made_anew(built, how):
     assert MappedColumns().find(built, table, EVERYWHERE) is not None
 
 
+@pytest.mark.parametrize(
+    "how", ["truncated rows", "truncated cells", "longer", "overwritten", "missing", "gone"]
+)
+def test_files_that_change_while_they_are_mapped_are_used_no_more(built, how, monkeypatch):
+    table, mapped = stars_of(built), MappedColumns()
+    monkeypatch.setattr("skygate.engines.mapped._AGAIN_S", 0.0)
+    first = mapped._mapped(built, table)
+    assert first is not None
+    assert mapped._mapped(built, table) is first
+    spoil(folder_of(built, table), how)
+    assert mapped.find(built, table, EVERYWHERE) is None
+
+
 def test_another_version_is_not_answered_from_this_ones_files(built):
     table = stars_of(built)
     assert MappedColumns().find(replace(built, checksum="00"), table, EVERYWHERE) is None

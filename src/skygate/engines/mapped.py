@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from skygate.domain.catalog import CELL_ORDER, Column, Release, Table
 from skygate.domain.query import Identified, Limits, Near, Wanted
 from skygate.domain.sky import Circle, Position
-from skygate.engines.mapped_files import TOP_STEP, Mapped, fits, names_of, open_mapped
+from skygate.engines.mapped_files import TOP_STEP, Mapped, fits, names_of, open_mapped, read_about
 from skygate.engines.mapped_runs import MappedRun, matched_batches, placed_batches, taken_batches
 from skygate.sky import match
 from skygate.sky.cells import cell_size_deg
@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 _KEPT = 256
 _AGAIN_S = 2.0
-"""Columns that were not there are looked for again after this time."""
+"""After this time columns that were not there are looked for again, and mapped files looked at."""
 _WIDEST_DEG = 30.0
 _MOST_ROWS = 2_000_000
 _MOST_PAIRS = 50_000_000
@@ -45,7 +45,7 @@ class MappedColumns:
     """The mapped columns of every version that was asked for lately. Safe to call from any thread."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[tuple[str, str], tuple[str, Mapped | float]] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str], tuple[str, Mapped | None, float]] = OrderedDict()
         self._guard = threading.Lock()
 
     def find(self, release: Release, table: Table, wanted: Wanted) -> Rows | None:
@@ -82,15 +82,16 @@ class MappedColumns:
 
     def _mapped(self, release: Release, table: Table) -> Mapped | None:
         key = (release.path, table.name)
-        checksum, found = self._open.get(key, ("", 0.0))
-        if checksum == release.checksum:
-            if isinstance(found, Mapped):
-                return found
-            if time.monotonic() - found < _AGAIN_S:
-                return None
-        opened = open_mapped(release, table) if fits(table) else None
+        checksum, found, looked_at = self._open.get(key, ("", None, 0.0))
+        now = time.monotonic()
+        if checksum == release.checksum and now - looked_at < _AGAIN_S:
+            return found
+        if found is not None and checksum == release.checksum and read_about(release, table) == found.about:
+            opened = found
+        else:  # never opened, or a file is not what it was: what is mapped of it must not be touched
+            opened = open_mapped(release, table) if fits(table) else None
         with self._guard:
-            self._open[key] = (release.checksum, time.monotonic() if opened is None else opened)
+            self._open[key] = (release.checksum, opened, now)
             self._open.move_to_end(key)
             gone = [k for k in self._open if k[0] != release.path and not Path(k[0]).is_dir()]
             for left in gone:  # a mapping keeps the removed files on the disk

@@ -283,3 +283,13 @@ def test_a_text_gathered_from_many_rows_is_bounded(engine, stars):
     text = f"SELECT ERROR('{TOO_LONG}') AS id FROM {{}} AS s"
     with pytest.raises(TooCostly, match="60,000 bytes"):
         list(engine.run(plan(text, stars, LONG), PLENTY, {}))
+
+
+def test_batches_of_wide_answers_have_fewer_rows(engine):
+    for count, most in ((1, 65_536), (100, 20_971), (3000, 2048)):
+        columns = tuple(Column(f"c{i}", Datatype.LONG) for i in range(count))
+        picked = ", ".join(f"r.range + {i} AS c{i}" for i in range(count))
+        run = engine.run(Plan("duckdb", (f"SELECT {picked} FROM range(70000) AS r",), columns), PLENTY, {})
+        first = next(iter(run)).num_rows
+        run.close()
+        assert 0 < first <= most

@@ -35,6 +35,10 @@ from skygate.scratch import Scratch
 log = logging.getLogger("skygate.engine")
 
 _BATCH_ROWS = 65_536
+_BATCH_VALUES = 1 << 21
+"""Values of a batch: those of wide answers have fewer rows, as DuckDB fills a batch outside of its memory."""
+_FEWEST_ROWS = 2048
+"""Rows that DuckDB makes at once, whatever is asked."""
 _MIB = 1 << 20
 
 
@@ -256,7 +260,8 @@ class DuckRun:
 
     def _reader(self) -> Any:
         _check_statement(self._cursor, self._text)
-        return self._cursor.sql(self._text).to_arrow_reader(_BATCH_ROWS)
+        rows = _BATCH_VALUES // max(1, len(self.columns))
+        return self._cursor.sql(self._text).to_arrow_reader(min(_BATCH_ROWS, max(_FEWEST_ROWS, rows)))
 
     def _interrupt(self) -> None:
         with self._guard:

@@ -12,7 +12,7 @@ import pytest
 import skygate
 from releases_made import make_release
 from skygate.client import Client, TruncatedWarning
-from skygate.engines.mapped import MappedColumns
+from skygate.engines.caches import Caches
 from skygate.errors import HouseError, SkygateError
 
 
@@ -35,7 +35,7 @@ def gates(request, tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     release = make_release(root, rows=4_000)
     if request.param == "cached":
-        assert MappedColumns().build(release, release.tables[0], lambda rows: None)
+        assert Caches(native=False).build(release, release.tables[0], lambda rows: None)
     with skygate.connect(root) as short, skygate.connect(root) as long:
         long._inside = None
         yield short, long
@@ -166,5 +166,5 @@ def test_a_new_version_is_taken_up_at_once(tmp_path):
         assert len(client.cone("stars", 0.0, 0.0, 180.0)) == 294
         second = make_release(tmp_path, rows=400)
         assert len(client.cone("stars", 0.0, 0.0, 180.0)) == 394
-        MappedColumns().build(second, second.tables[0], lambda rows: None)
+        Caches(native=False).build(second, second.tables[0], lambda rows: None)
         np.testing.assert_array_equal(client.query("SELECT id FROM stars WHERE id = 7")["id"].to_numpy(), [7])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from brute import angle, around, degrees_of, points_near, random_circle, random_polygon, unit, winding
 
+from skygate.adql.geometry.prefilter import _BELT_DEG
 from skygate.domain.sky import Box, Circle, Polygon, Position
 from skygate.errors import BadRegion
 from skygate.sky.exact import area_deg2, centroid, contains, separation_deg
@@ -182,3 +183,13 @@ def test_latitudes_are_those_of_the_points_of_a_polygon():
     # an edge along a great circle bulges beyond its ends
     assert latitudes_deg(outline_of(polygon((0, 60), (90, 60), (45, 80))))[0] == pytest.approx(60)
     assert latitudes_deg(outline_of(polygon((0, 60), (90, 60), (45, 0))))[1] > 67
+
+
+def test_latitudes_at_a_pole_err_by_less_than_the_belt_allows():
+    rng = np.random.default_rng(5)
+    worst = 0.0
+    for _ in range(300):
+        away = 10.0 ** rng.uniform(-8, -3)
+        shape = polygon(*((ra, 90 - away * rng.uniform(0.3, 1)) for ra in (10, 30, 50)))
+        worst = max(worst, max(c.dec_deg for c in shape.corners) - latitudes_deg(outline_of(shape))[1])
+    assert 0 < worst < _BELT_DEG / 5

@@ -25,8 +25,8 @@ from skygate.sky.ranges import Ranges
 MAX_IN_SQL = 3
 """More ranges cost an engine more than the rows between them (docs/decisions/064)."""
 MAX_FOR_FILES = 64
-_BELT_DEG = 1e-7
-"""More than the tolerance of the exact test, and than rounding near a pole."""
+_BELT_DEG = 1e-5
+"""More than the tolerance of the exact test, and than what rounding makes of a latitude at a pole, 9e-7."""
 
 Limits = dict[str, Ranges]
 """By alias: the cells outside of which a condition cannot be true."""

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from skygate.adql.geometry import relations as rel
 from skygate.adql.geometry.relations import Relation
-from skygate.adql.geometry.sql import clone, native, negation, whole
+from skygate.adql.geometry.sql import clone, named, native, negation, quoted, whole
 
 NAME = "_sg_full"
 Used = dict[str, dict[str, exp.Column]]
@@ -29,24 +29,23 @@ def divide(select: exp.Select, one: Relation, other: Relation, used: Used) -> No
     joined = _part(used, places, (one.alias, other.alias), one)
     joined.set("joins", [exp.Join(this=clone(other.node), side="LEFT", on=clone(condition))])
     alone = _part(used, places, (other.alias,), other)
-    partner = exp.Select(expressions=[native(exp.Alias(this=whole(1), alias=_quoted(NAME)))])
+    partner = exp.Select(expressions=[native(exp.Alias(this=whole(1), alias=quoted(NAME)))])
     partner.set("from_", exp.From(this=clone(one.node)))
     partner.set("where", exp.Where(this=clone(condition)))
     alone.set("where", exp.Where(this=negation(native(exp.Exists(this=partner)))))
     for item in list(select.expressions):
         if isinstance(item, exp.Column) and (item.table, item.name) in places:
-            alias = exp.Identifier(this=item.name, quoted=bool(item.this.args.get("quoted")))
-            named = exp.Alias(this=clone(item), alias=alias)
-            named.meta.update({k: v for k, v in item.meta.items() if k != "table"})
-            item.replace(native(named))
+            new = named(item)
+            new.meta.update({k: v for k, v in item.meta.items() if k != "table"})
+            item.replace(new)
     for column in list(select.find_all(exp.Column)):
         place = places.get((column.table, column.name))
         if place is not None and not rel.hidden(column, select, column.table):
-            new = exp.Column(this=_quoted(place), table=_quoted(NAME))
+            new = exp.Column(this=quoted(place), table=quoted(NAME))
             new.meta.update({k: v for k, v in column.meta.items() if k != "table"})
             column.replace(new)
     both = exp.Union(this=joined, expression=alone, distinct=False)
-    relation = exp.Subquery(this=both, alias=exp.TableAlias(this=_quoted(NAME)))
+    relation = exp.Subquery(this=both, alias=exp.TableAlias(this=quoted(NAME)))
     select.set("from_", exp.From(this=relation))
     select.set("joins", None)
 
@@ -58,15 +57,11 @@ def _part(
     items: list[exp.Expr] = []
     for (alias, name), place in places.items():
         value = clone(used[alias][name]) if alias in known else native(exp.Null())
-        items.append(native(exp.Alias(this=value, alias=_quoted(place))))
-    part = exp.Select(expressions=items or [native(exp.Alias(this=whole(1), alias=_quoted(NAME)))])
+        items.append(native(exp.Alias(this=value, alias=quoted(place))))
+    part = exp.Select(expressions=items or [native(exp.Alias(this=whole(1), alias=quoted(NAME)))])
     part.set("from_", exp.From(this=clone(first.node)))
     return part
 
 
 def _pairs(used: Used) -> Iterable[tuple[str, str]]:
     return ((alias, name) for alias, columns in used.items() for name in columns)
-
-
-def _quoted(name: str) -> exp.Identifier:
-    return exp.Identifier(this=name, quoted=True)

@@ -19,7 +19,7 @@ from skygate.adql.geometry.lateral import look_from_outside, look_into_cells, on
 from skygate.adql.geometry.nearness import distance_ends, membership, nearness
 from skygate.adql.geometry.relations import Condition, Relation
 from skygate.adql.geometry.shapes import CircleShape, PointShape, PolygonShape, Shape, name_of, read, spelled
-from skygate.adql.geometry.sql import bare, binary, both, call, clone, double, native, number, whole
+from skygate.adql.geometry.sql import bare, binary, both, call, clone, double, named, native, number, whole
 from skygate.domain.catalog import CELL_ORDER
 from skygate.sky.cells import order_for
 
@@ -250,10 +250,7 @@ def _spread(
     if columns is None or _natural(select):
         return False
     inner = exp.Select()
-    projections: list[exp.Expr] = []
-    for column in columns.values():
-        alias = exp.Identifier(this=column.name, quoted=bool(column.this.args.get("quoted")))
-        projections.append(native(exp.Alias(this=clone(column), alias=alias)))
+    projections = [named(column) for column in columns.values()]
     cells = call("unnest", plan.cells(whole(plan.order)))
     projections.append(native(exp.Alias(this=cells, alias=exp.Identifier(this=name, quoted=True))))
     inner.set("expressions", projections)

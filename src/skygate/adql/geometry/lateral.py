@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from skygate.adql.geometry import relations as rel
 from skygate.adql.geometry.relations import Relation
-from skygate.adql.geometry.sql import both, call, clone, native, truth
+from skygate.adql.geometry.sql import both, call, clone, named, native, quoted, truth
 
 
 def look_into_cells(
@@ -32,16 +32,8 @@ def look_into_cells(
     if any(c.find(exp.Query, exp.Window, exp.AggFunc) for c in conditions):
         return False
     touched, column = _touched(cells, name)
-    picked = [
-        native(
-            exp.Alias(
-                this=clone(c),
-                alias=exp.Identifier(this=c.name, quoted=bool(c.this.args.get("quoted"))),
-            )
-        )
-        for c in columns
-    ]
-    inner = exp.Select(expressions=picked or [native(exp.Alias(this=truth(True), alias=_quoted(name)))])
+    picked = [named(c) for c in columns]
+    inner = exp.Select(expressions=picked or [native(exp.Alias(this=truth(True), alias=quoted(name)))])
     inner.set("from_", exp.From(this=touched))
     inner.set("joins", [exp.Join(this=clone(held.node), on=native(exp.EQ(this=key, expression=column)))])
     inner.set("where", exp.Where(this=both(clone(c) for c in conditions)))
@@ -68,10 +60,6 @@ def look_from_outside(select: exp.Select, *, cells: exp.Expr, key: exp.Expr, nam
 
 def _touched(cells: exp.Expr, name: str) -> tuple[exp.Subquery, exp.Expr]:
     """A relation with a row for each cell, and its column."""
-    unnested = native(exp.Alias(this=call("unnest", cells), alias=_quoted(name)))
-    relation = exp.Subquery(this=exp.Select(expressions=[unnested]), alias=exp.TableAlias(this=_quoted(name)))
-    return relation, native(exp.Column(this=_quoted(name), table=_quoted(name)))
-
-
-def _quoted(name: str) -> exp.Identifier:
-    return exp.Identifier(this=name, quoted=True)
+    unnested = native(exp.Alias(this=call("unnest", cells), alias=quoted(name)))
+    relation = exp.Subquery(this=exp.Select(expressions=[unnested]), alias=exp.TableAlias(this=quoted(name)))
+    return relation, native(exp.Column(this=quoted(name), table=quoted(name)))

@@ -104,6 +104,17 @@ def integer(condition: exp.Expr) -> exp.Expr:
     return node
 
 
+def quoted(name: str) -> exp.Identifier:
+    """A name of ours."""
+    return exp.Identifier(this=name, quoted=True)
+
+
+def named(column: exp.Column) -> exp.Expr:
+    """A copy of a column under its own name."""
+    alias = exp.Identifier(this=column.name, quoted=bool(column.this.args.get("quoted")))
+    return native(exp.Alias(this=clone(column), alias=alias))
+
+
 def clone(node: exp.Expr) -> exp.Expr:
     """A copy of a tree whose nodes share the frozen values in `meta`: `copy` would clone whole tables."""
     new = node.__class__()

@@ -38,6 +38,7 @@ CASES: dict[str, tuple[Callable[[Bench], list[Line]], bool]] = {
     "cells-9": (scans.cells_9, True),
     "crossmatch": (match.upload, True),
     "join": (match.join, False),
+    "join-small": (match.join_of_small, False),
     "crowd": (crowd.crowd, True),
     "publish": (publishing.publishing, True),
     "export-votable-fixed": (export.votable_fixed, False),

@@ -1,7 +1,8 @@
 """The rows that everybody gets: made once, published by Skygate, and from the release copied into PostgreSQL.
 
 Table `objects` is that of `benchmarks.publish`; `others` has a tenth of its rows, four fifths of them at
-the place of an object (0.2″ of noise), to be matched with it.
+the place of an object (0.2″ of noise), to be matched with it; `fewer` half as many as that, every second one
+of `others` moved once more.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from skygate.client import Client
 
 Array = np.ndarray[Any, Any]
-OBJECTS, OTHERS = "bench.objects", "bench_others.others"
+OBJECTS, OTHERS, FEWER = "bench.objects", "bench_others.others", "bench_fewer.fewer"
 CELL = "_healpix_29"
 EVERY = 10
 _BATCH = 250_000
@@ -72,18 +73,31 @@ def fits_of_objects(folder: Path, rows: int) -> Path:
 
 def fits_of_others(folder: Path, rows: int) -> Path:
     """The source file of `others`, made when it is not there."""
+    ra, dec = (np.concatenate(x) for x in zip(*_every_tenth(rows), strict=True))
+    return _moved(folder / f"objects-{rows}" / "others.fits", ra, dec, seed=2)
+
+
+def fits_of_fewer(folder: Path, rows: int) -> Path:
+    """The source file of `fewer`, made when it is not there."""
     from astropy.table import Table
 
-    target = folder / f"objects-{rows}" / "others.fits"
+    others = Table.read(fits_of_others(folder, rows))
+    ra, dec = (np.asarray(others[name], dtype=np.float64)[::2] for name in ("ra", "dec"))
+    return _moved(folder / f"objects-{rows}" / "fewer.fits", ra, dec, seed=3)
+
+
+def _moved(target: Path, ra: Array, dec: Array, seed: int) -> Path:
+    """A FITS table of places beside these, made when it is not there: a fifth 8″ away, the rest 0.2″."""
+    from astropy.table import Table
+
     if target.exists():
         return target
-    rng = np.random.default_rng(2)
-    ra, dec = (np.concatenate(x) for x in zip(*_every_tenth(rows), strict=True))
+    rng = np.random.default_rng(seed)
     far = rng.uniform(size=len(ra)) < 0.2
     angle, away = rng.uniform(0, 2 * np.pi, len(ra)), np.where(far, 8.0, 0.2) / 3600
     away = away * np.sqrt(rng.uniform(0.05, 1, len(ra)))
     made = {
-        "other_id": np.arange(len(ra)) + 1_000_000_000,
+        "other_id": np.arange(len(ra)) + 1_000_000_000 * (seed - 1),
         "ra": (ra + away * np.cos(angle) / np.cos(np.radians(dec))) % 360,
         "dec": dec + away * np.sin(angle),
         "flux": rng.gamma(2, 10, len(ra)).astype("f4"),
@@ -98,16 +112,15 @@ def _every_tenth(rows: int) -> Iterator[tuple[Array, Array]]:
 
 
 def publish_all(folder: Path, rows: int, *, keep: bool) -> Path:
-    """The directory of both releases, published when they are not there."""
+    """The directory of all releases, each published when it is not there (or is not to be kept)."""
     root = folder / f"objects-{rows}" / "root"
-    done = root / "done"
-    if not done.exists():
+    if not keep:
         shutil.rmtree(root, ignore_errors=True)
-        run(fits_of_objects(folder, rows), root, rows)
-        run(fits_of_others(folder, rows), root, rows, name="bench_others")
-        warm(root)
-        if keep:
-            done.touch()
+    sources = {"bench": fits_of_objects, "bench_others": fits_of_others, "bench_fewer": fits_of_fewer}
+    for name, made in sources.items():
+        if not (root / "releases" / name).exists():
+            run(made(folder, rows), root, rows, name=name)
+    warm(root)
     return root
 
 
@@ -130,7 +143,7 @@ def settle(gate: Client, root: Path) -> None:
             while file.read(_PIECE):
                 pass
     for _ in range(4):
-        for name in (OBJECTS, OTHERS):
+        for name in (OBJECTS, OTHERS, FEWER):
             gate.query(f"SELECT COUNT(*) FROM {name}")
         time.sleep(1.5)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.bench import OBJECTS, OTHERS, Bench, columns_of, parts
+from benchmarks.peers.bench import FEWER, OBJECTS, OTHERS, Bench, columns_of, parts
 from benchmarks.peers.measure import Line, Side, in_turn
 from benchmarks.peers.pgrows import copy_in, copy_out
 
@@ -64,17 +64,17 @@ def upload(bench: Bench) -> list[Line]:
 
 def join(bench: Bench) -> list[Line]:
     """All pairs within 1″ of two tables: an ADQL join, q3c, k-d trees and their build, LSDB where it is."""
-    text = (
-        f"SELECT a.other_id, b.object_id FROM {OTHERS} AS a JOIN {OBJECTS} AS b "
-        "ON 1 = CONTAINS(POINT(b.ra, b.dec), CIRCLE(a.ra, a.dec, 1.0/3600))"
-    )
+    text = _joined(OTHERS, OBJECTS, "object_id")
+    pair = (OTHERS, OBJECTS, "object_id")
 
     def ours(_: int) -> Any:
         rows = bench.gate.query(text, maxrec=10_000_000).to_arrow()
-        return np.column_stack([rows.column(n).to_numpy() for n in ("other_id", "object_id")])
+        return np.column_stack([rows.column(n).to_numpy() for n in ("one", "two")])
 
     calls = bench.calls(3, 2)
-    tree = Side("scipy cKDTree", lambda _: _tree(bench), np.asarray, calls=calls, says="reads, builds, asks")
+    tree = Side(
+        "scipy cKDTree", lambda _: _tree(bench, *pair), np.asarray, calls=calls, says="reads, builds, asks"
+    )
     sides = [Side("Skygate", ours, np.asarray), tree]
     if (postgres := bench.postgres) is not None and (connection := bench.connection) is not None:
         sql = (
@@ -90,22 +90,53 @@ def join(bench: Bench) -> list[Line]:
 
         sides.append(Side("q3c_join", theirs, np.asarray, postgres.cpu_s))
     if not bench.smoke and find_spec("lsdb"):  # importing it alone takes long
-        says = "no margins, so pairs across files are missing"
-        sides.append(Side("LSDB", lambda _: _lsdb(bench), np.asarray, says=says, same=False))
+        sides.append(Side("LSDB", lambda _: _lsdb(bench, *pair), np.asarray, says=_LSDB_SAYS, same=False))
     rows = bench.rows // 10
     return in_turn("join", f"{rows:,} × {bench.rows:,} rows of two tables within 1″, all pairs", sides, calls)
 
 
-def _tree(bench: Bench) -> Any:
+def join_of_small(bench: Bench) -> list[Line]:
+    """The same of two smaller tables, without PostgreSQL: each call after one that is not measured."""
+    pair = (FEWER, OTHERS, "other_id")
+    text = _joined(*pair)
+
+    def ours(_: int) -> Any:
+        rows = bench.gate.query(text, maxrec=10_000_000).to_arrow()
+        return np.column_stack([rows.column(n).to_numpy() for n in ("one", "two")])
+
+    sides = [
+        Side("Skygate", ours, np.asarray),
+        Side("scipy cKDTree", lambda _: _tree(bench, *pair), np.asarray, says="reads, builds, asks"),
+    ]
+    if not bench.smoke and find_spec("lsdb"):
+        sides.append(Side("LSDB", lambda _: _lsdb(bench, *pair), np.asarray, says=_LSDB_SAYS, same=False))
+    for side in sides:
+        side.ask(0)
+    one, two = bench.rows // 20, bench.rows // 10
+    said = f"{one:,} × {two:,} rows of two tables within 1″, all pairs"
+    return in_turn("join-small", said, sides, bench.calls(5, 2))
+
+
+_LSDB_SAYS = "no margins, so pairs across files are missing"
+
+
+def _joined(one: str, other: str, identifier: str) -> str:
+    return (
+        f"SELECT a.other_id AS one, b.{identifier} AS two FROM {one} AS a JOIN {other} AS b "
+        "ON 1 = CONTAINS(POINT(b.ra, b.dec), CIRCLE(a.ra, a.dec, 1.0/3600))"
+    )
+
+
+def _tree(bench: Bench, one: str, other: str, identifier: str) -> Any:
     """Read positions from the release, build both trees, ask for pairs: what a script would do."""
     from scipy.spatial import KDTree
 
-    mine = columns_of(bench.root, OTHERS, ["other_id", "ra", "dec"])
-    theirs = columns_of(bench.root, OBJECTS, ["object_id", "ra", "dec"])
+    mine = columns_of(bench.root, one, ["other_id", "ra", "dec"])
+    theirs = columns_of(bench.root, other, [identifier, "ra", "dec"])
     small, large = (KDTree(_xyz(t), balanced_tree=False, compact_nodes=False) for t in (mine, theirs))
     chord = 2 * np.sin(np.radians(RADIUS) / 2)
     pairs = small.sparse_distance_matrix(large, chord, output_type="ndarray")
-    return np.column_stack([mine["other_id"][pairs["i"]], theirs["object_id"][pairs["j"]]])
+    return np.column_stack([mine["other_id"][pairs["i"]], theirs[identifier][pairs["j"]]])
 
 
 def _xyz(positions: dict[str, Any]) -> Any:
@@ -113,7 +144,7 @@ def _xyz(positions: dict[str, Any]) -> Any:
     return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
-def _lsdb(bench: Bench) -> Any:
+def _lsdb(bench: Bench, one: str, other: str, identifier: str) -> Any:
     """Both tables of the release opened as HATS, matched by Dask's threads."""
     import dask
     import lsdb
@@ -122,7 +153,7 @@ def _lsdb(bench: Bench) -> Any:
         warnings.simplefilter("ignore")
         mine, theirs = (
             lsdb.open_catalog(_collection(bench, table), columns=[key, "ra", "dec"])
-            for table, key in ((OTHERS, "other_id"), (OBJECTS, "object_id"))
+            for table, key in ((one, "other_id"), (other, identifier))
         )
         pairs = lsdb.crossmatch(
             mine,
@@ -134,7 +165,7 @@ def _lsdb(bench: Bench) -> Any:
         )
         with dask.config.set(scheduler="threads"):
             frame = pairs.compute()
-    return frame[["other_id_a", "object_id_b"]].to_numpy(dtype=np.int64)
+    return frame[["other_id_a", f"{identifier}_b"]].to_numpy(dtype=np.int64)
 
 
 def _collection(bench: Bench, full_name: str) -> Any:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 
 from benchmarks.peers.bench import OBJECTS, Bench
@@ -31,28 +36,59 @@ def _grid(bins: Any, n: Any) -> np.ndarray[Any, Any]:
     return grid.reshape(BINS, BINS)
 
 
-def _density_sql() -> str:
+def _density_sql(table: str) -> str:
     """One whole number for a bin: several times faster than grouping by two numbers."""
     first, second, x0, x1 = X
     name, y0, y1 = Y
     colour, magnitude = f"({first}::float8 - {second}::float8)", f"{name}::float8"
     return (
         f"SELECT floor(({magnitude} - {y0}) * {BINS / (y1 - y0)!r}::float8)::integer * {BINS} "
-        f"+ floor(({colour} - ({x0})) * {BINS / (x1 - x0)!r}::float8)::integer, count(*) FROM objects "
+        f"+ floor(({colour} - ({x0})) * {BINS / (x1 - x0)!r}::float8)::integer AS bin, count(*) AS n "
+        f"FROM {table} "
         f"WHERE {colour} >= {x0} AND {colour} < {x1} AND {name} >= {y0} AND {name} < {y1} GROUP BY 1"
     )
 
 
+@contextlib.contextmanager
+def _duckdb(bench: Bench) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB alone, on the file that Skygate built for itself: all rows in the order of the sky."""
+    (kept,) = bench.root.glob("releases/bench/*/cache/native/objects/rows.duckdb")
+    file = bench.folder / "alone.duckdb"
+    file.unlink(missing_ok=True)
+    os.link(kept, file)  # one file cannot be open twice under one name in a process
+    try:
+        with duckdb.connect(
+            str(file), read_only=True, config={"threads": len(os.sched_getaffinity(0))}
+        ) as found:
+            yield found
+    finally:
+        Path(file).unlink()
+
+
 def histogram(bench: Bench) -> list[Line]:
     """A 2-D histogram of all rows, delivered as an array of 512 × 512 counts."""
+    with _duckdb(bench) as alone:
+        return _histogram(bench, alone)
+
+
+def _histogram(bench: Bench, alone: duckdb.DuckDBPyConnection) -> list[Line]:
     calls = bench.calls(5)
-    sides = [Side("Skygate", lambda _: density_of(bench.gate), _filled)]
+    asked = _density_sql("rows")
+
+    def plain(_: int) -> Any:
+        found = alone.execute(asked).fetchnumpy()
+        return _grid(np.asarray(found["bin"]), np.asarray(found["n"]))
+
+    sides = [
+        Side("Skygate", lambda _: density_of(bench.gate), _filled),
+        Side("DuckDB's SQL", plain, _filled),
+    ]
     if (postgres := bench.postgres) is not None and (connection := bench.connection) is not None:
 
         def theirs(_: int) -> Any:
             # its planner expects a handful of bins and would sort; hashing is faster
             connection.execute("SET enable_sort = off")
-            found = copy_out(connection, _density_sql(), {"bin": "i4", "n": "i8"})
+            found = copy_out(connection, _density_sql("objects"), {"bin": "i4", "n": "i8"})
             connection.execute("RESET enable_sort")
             return _grid(found["bin"], found["n"])
 

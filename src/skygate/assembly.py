@@ -43,7 +43,7 @@ def open_house(settings: Settings) -> House:
         Places(running, waiting=settings.queries.waiting, wait_s=settings.queries.wait_seconds),
         bounds=bounds_of(settings, memory_bytes=memory, running=running),
         compiler=compile_query,
-        accelerator=MappedColumns(),
+        accelerator=MappedColumns(cores()),
     )
 
     def close() -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from skygate.domain.catalog import Column, Release, Table
-from skygate.domain.query import Limits, Outcome, Plan, Wanted
+from skygate.domain.query import Limits, Outcome, Paired, Plan, Wanted
 
 
 class Rows(Protocol):
@@ -82,6 +82,19 @@ class Found(Protocol):
         ...
 
 
+class FoundPairs(Protocol):
+    """Pairs of rows that an accelerator can give: looked for, not yet read."""
+
+    @property
+    def candidates(self) -> int:
+        """Rows that have to be looked at, about."""
+        ...
+
+    def run(self, names: Sequence[tuple[int, str]], columns: tuple[Column, ...], limits: Limits) -> Run:
+        """The answer: these columns, named as `Joining.columns` names them, and described by `columns`."""
+        ...
+
+
 class Accelerator(Protocol):
     """Answers simple questions about published tables without a plan; None is "an engine must do it".
 
@@ -100,6 +113,12 @@ class Accelerator(Protocol):
 
         `positions` has `row`, `ra` and `dec` (degrees), and more. Ordered by `row`, then by separation.
         """
+        ...
+
+    def join(
+        self, one: tuple[Release, Table], other: tuple[Release, Table], wanted: Paired
+    ) -> FoundPairs | None:
+        """Pairs of rows of two tables."""
         ...
 
 

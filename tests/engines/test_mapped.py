@@ -283,7 +283,7 @@ def test_wide_and_many_are_left_to_sql(built, monkeypatch):
 
 
 def test_pieces_are_bounded_and_a_run_can_be_stopped(built, monkeypatch):
-    monkeypatch.setattr("skygate.engines.mapped_runs._BLOCK_ROWS", 50)
+    monkeypatch.setattr("skygate.engines.mapped_runs.BLOCK_ROWS", 50)
     table, mapped = stars_of(built), MappedColumns()
     names = [c.name for c in table.columns]
     run = mapped.find(built, table, EVERYWHERE).run(names, table.columns, PLENTY)

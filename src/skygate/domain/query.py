@@ -92,6 +92,29 @@ class Lookup:
     top: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Pairs of rows of two tables no farther apart than a radius (with `rim` False: closer)."""
+
+    radius_deg: float
+    rim: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A question that needs no plan: plain columns of pairs of rows, one of each table, that are `wanted`.
+
+    `columns` are (0, name) for the first table and (1, name) for the second; an empty name is the separation
+    in degrees, from that table's row to the other's. Of all such pairs any `top` will do.
+    """
+
+    one: Table
+    other: Table
+    columns: tuple[tuple[int, str], ...]
+    wanted: Paired
+    top: int | None = None
+
+
 class Mark(Enum):
     """What an engine puts into the text of a plan when it runs it."""
 
@@ -114,7 +137,7 @@ class Plan:
     """The query's own TOP or LIMIT at the outermost level, if any."""
     ordered: bool = False
     """Whether the outermost level has an ORDER BY."""
-    lookup: Lookup | None = None
+    lookup: Lookup | Joining | None = None
     """What the whole query comes to, where it is that simple: it has the same answer."""
 
     @property

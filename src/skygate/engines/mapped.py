@@ -18,9 +18,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skygate.domain.catalog import CELL_ORDER, Column, Release, Table
-from skygate.domain.query import Identified, Limits, Near, Wanted
+from skygate.domain.query import Identified, Limits, Near, Paired, Wanted
 from skygate.domain.sky import Circle, Position
 from skygate.engines.mapped_files import TOP_STEP, Mapped, fits, names_of, open_mapped, read_about
+from skygate.engines.mapped_joins import JoinedRows
 from skygate.engines.mapped_runs import MappedRun, matched_batches, placed_batches, taken_batches
 from skygate.sky import match
 from skygate.sky.cells import cell_size_deg
@@ -44,7 +45,9 @@ _FEW = 200
 class MappedColumns:
     """The mapped columns of every version that was asked for lately. Safe to call from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 2) -> None:
+        """`threads` that two tables are met by."""
+        self._threads = threads
         self._open: OrderedDict[tuple[str, str], tuple[str, Mapped | None, float]] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -79,6 +82,17 @@ class MappedColumns:
         if expected > _MOST_PAIRS:
             return None
         return Matches(mapped, positions, radius_deg, nearest, None if tight else order, int(expected))
+
+    def join(
+        self, one: tuple[Release, Table], other: tuple[Release, Table], wanted: Paired
+    ) -> JoinedRows | None:
+        """Pairs of rows of two tables; None when SQL must look for them."""
+        if wanted.radius_deg > _WIDEST_MATCH_DEG or one[1].position is None or other[1].position is None:
+            return None
+        mapped = self._mapped(*one), self._mapped(*other)
+        if mapped[0] is None or mapped[1] is None:
+            return None
+        return JoinedRows(mapped[0], mapped[1], wanted, self._threads)
 
     def _mapped(self, release: Release, table: Table) -> Mapped | None:
         key = (release.path, table.name)

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Batches = Iterator[pa.RecordBatch | None]
 """None where nothing was found for a while: a moment to stop."""
 
-_BLOCK_ROWS = 65_536
+BLOCK_ROWS = 65_536
 _MARGIN_DEG = 1e-9
 """More than the tolerance of the test and all rounding."""
 _BLOCK_PAIRS = 1_000_000
@@ -147,10 +147,10 @@ def matched_batches(
     positions = positions.combine_chunks()
     ra, dec = (positions.column(name).to_numpy() for name in ("ra", "dec"))
     limit = match.half_chord_limit(radius_deg)
-    for start in range(0, len(ra), _BLOCK_ROWS):
-        here, there = ra[start : start + _BLOCK_ROWS], dec[start : start + _BLOCK_ROWS]
+    for start in range(0, len(ra), BLOCK_ROWS):
+        here, there = ra[start : start + BLOCK_ROWS], dec[start : start + BLOCK_ROWS]
         discs, first, end = spans(here, there)
-        for some in _pieces(discs, end - first):
+        for some in in_pieces(discs, end - first):
             of_span, rows = match.rows_of_spans(first[some], end[some])
             mine = discs[some][of_span]
             # a difference of declinations is no more than the distance: a look that leaves out most
@@ -166,15 +166,15 @@ def matched_batches(
                 mine, rows, apart = mine[best], rows[best], apart[best]
             if mine.size == 0:
                 yield None
-            for at in range(0, mine.size, _BLOCK_ROWS):
-                piece = slice(at, at + _BLOCK_ROWS)
+            for at in range(0, mine.size, BLOCK_ROWS):
+                piece = slice(at, at + BLOCK_ROWS)
                 sent = positions.take(pa.array(mine[piece] + start)).combine_chunks().columns
                 arrays = [c.chunk(0) for c in sent] + [pa.array(apart[piece])]
-                arrays += _scattered(mapped, rows[piece], names)
+                arrays += scattered(mapped, rows[piece], names)
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _pieces(discs: Ints, counts: Ints) -> Iterator[slice]:
+def in_pieces(discs: Ints, counts: Ints) -> Iterator[slice]:
     """Slices with a bounded number of candidates each; no disc is divided."""
     total = np.cumsum(counts)
     begin = 0
@@ -191,7 +191,7 @@ def _pieces(discs: Ints, counts: Ints) -> Iterator[slice]:
 def _blocks(spans: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
     """Spans in pieces of a bounded number of rows."""
     block: list[tuple[int, int]] = []
-    room = _BLOCK_ROWS
+    room = BLOCK_ROWS
     for first, end in spans:
         at = first
         while at < end:
@@ -201,7 +201,7 @@ def _blocks(spans: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]
             at = until
             if room == 0:
                 yield block
-                block, room = [], _BLOCK_ROWS
+                block, room = [], BLOCK_ROWS
     if block:
         yield block
 
@@ -220,7 +220,7 @@ def _taken(batch: pa.RecordBatch, rows: Ints, names: tuple[str, ...], schema: pa
     return pa.RecordBatch.from_arrays(found.columns, schema=schema)
 
 
-def _scattered(mapped: Mapped, rows: Ints, names: tuple[str, ...]) -> list[pa.Array]:
+def scattered(mapped: Mapped, rows: Ints, names: tuple[str, ...]) -> list[pa.Array]:
     """Columns of rows in any order."""
     sorting = np.argsort(rows, kind="stable")
     schema = mapped.schema_of(names, names)

@@ -5,14 +5,14 @@ Must not know: how an accelerator looks, plans, places.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from skygate.domain.catalog import Catalog, Column, Table
-from skygate.domain.query import Limits, Lookup, Outcome
-from skygate.ports import Accelerator, Found, Rows, Run
+from skygate.domain.query import Joining, Limits, Lookup, Outcome
+from skygate.ports import Accelerator, Found, FoundPairs, Rows, Run
 from skygate.services import questions
 from skygate.services.held import Held
 from skygate.services.releases import Snapshot
@@ -83,19 +83,41 @@ class _Top:
         self._run.close()
 
 
+class _Pairs:
+    """Pairs that were found, with the columns that the question names."""
+
+    def __init__(self, found: FoundPairs, named: tuple[tuple[int, str], ...]) -> None:
+        self.candidates = found.candidates
+        self._found, self._named = found, named
+
+    def run(self, names: Sequence[str], columns: tuple[Column, ...], limits: Limits) -> Run:
+        """The answer; its columns stand in the question."""
+        del names
+        return self._found.run(self._named, columns, limits)
+
+
 class Lookups:
     """Asks the accelerator, if there is one."""
 
     def __init__(self, accelerator: Accelerator | None) -> None:
         self._accelerator = accelerator
 
-    def find(self, snapshot: Snapshot, lookup: Lookup, columns: tuple[Column, ...]) -> Ready | None:
-        """Rows of a table; None when an engine must look for them."""
+    def find(self, snapshot: Snapshot, lookup: Lookup | Joining, columns: tuple[Column, ...]) -> Ready | None:
+        """Rows of a table, or pairs of two; None when an engine must look for them."""
+        if isinstance(lookup, Joining):
+            return self._join(snapshot, lookup, columns)
         release = snapshot.release_of(lookup.table)
         if self._accelerator is None or release is None:
             return None
         found = self._accelerator.find(release, lookup.table, lookup.wanted)
         return None if found is None else Ready(found, lookup.columns, columns, lookup.top)
+
+    def _join(self, snapshot: Snapshot, lookup: Joining, columns: tuple[Column, ...]) -> Ready | None:
+        one, other = (snapshot.release_of(table) for table in (lookup.one, lookup.other))
+        if self._accelerator is None or one is None or other is None:
+            return None
+        found = self._accelerator.join((one, lookup.one), (other, lookup.other), lookup.wanted)
+        return None if found is None else Ready(_Pairs(found, lookup.columns), (), columns, lookup.top)
 
     def match(
         self,

@@ -60,13 +60,17 @@ def cells_near(ra_deg: float, dec_deg: float, radius_deg: float, order: int) -> 
 
 
 def touched_cells(ra_deg: Floats, dec_deg: Floats, radius_deg: float, order: int) -> tuple[Ints, Ints]:
-    """(disc, cell): every cell of `order` that a disc may touch, each pair once.
+    """`touched_by` for positions in degrees."""
+    return touched_by(cell_of(ra_deg, dec_deg), radius_deg, order)
+
+
+def touched_by(fine: Ints, radius_deg: float, order: int) -> tuple[Ints, Ints]:
+    """(disc, cell): every cell of `order` that discs around cells of order 29 may touch, each pair once.
 
     `radius_deg` must be less than half a cell. A disc that stays clear of its cell's sides has one cell;
-    others have the neighbours too. Impossible positions have none.
+    others have the neighbours too. Impossible positions (-1) have none.
     """
     margin = _margin(radius_deg, order)
-    fine = cell_of(ra_deg, dec_deg)
     shift = 2 * (CELL_ORDER - order)
     discs = np.flatnonzero(fine >= 0)
     cells = fine[discs] >> shift
@@ -82,10 +86,13 @@ def touched_cells(ra_deg: Floats, dec_deg: Floats, radius_deg: float, order: int
     w, e, s, n = west[near], east[near], south[near], north[near]
     # hpgeom's order of directions: SW, W, NW, N, NE, E, SE, S
     sides = np.stack([w, w & n, n, e & n, e, e & s, s, w & s], axis=1) & (around >= 0)
-    found = np.repeat(discs[near], 8)[sides.ravel()], around[sides]
+    owners, others = np.repeat(discs[near], 8)[sides.ravel()], around[sides]
     # where three base cells meet a neighbour can be named twice
-    pairs = np.unique(np.stack(found, axis=1), axis=0)
-    return np.concatenate([discs, pairs[:, 0]]), np.concatenate([cells, pairs[:, 1]])
+    by_owner = np.lexsort((others, owners))
+    owners, others = owners[by_owner], others[by_owner]
+    again = np.zeros(owners.size, np.bool_)
+    again[1:] = (owners[1:] == owners[:-1]) & (others[1:] == others[:-1])
+    return np.concatenate([discs, owners[~again]]), np.concatenate([cells, others[~again]])
 
 
 def half_chord_limit(radius_deg: float, *, rim: bool = True) -> float:

@@ -236,3 +236,35 @@ def test_a_long_text_is_understood_once(world) -> None:
     for i in range(REMEMBERED_LONG):
         compile_query(text + f" AND id > {i}", world.catalog)
     assert compile_query(text, world.catalog) is not first
+
+
+@pytest.mark.parametrize(
+    ("text", "dense"),
+    [
+        ("SELECT n, COUNT(*) FROM stars GROUP BY n", True),
+        ("SELECT n, COUNT(*), MIN(mag), MAX(mag), AVG(ra) FROM stars GROUP BY n", True),
+        ("SELECT n, name, COUNT(*) FROM stars GROUP BY n, name", False),
+        ("SELECT n, SUM(ra), SUM(dec), AVG(ra), AVG(dec), AVG(mag) FROM stars GROUP BY n", False),
+        ("SELECT n, SUM(ra) + SUM(dec) + AVG(ra) + AVG(dec) + AVG(mag) FROM stars GROUP BY n", False),
+        ("SELECT COUNT(*) FROM stars", False),
+        ("SELECT a.n FROM (SELECT n FROM stars GROUP BY n) AS a GROUP BY a.n", False),
+    ],
+)
+def test_a_few_sums_of_one_value_may_be_kept_in_an_array(world, text, dense) -> None:
+    assert world.compile(text).dense is dense
+
+
+@pytest.mark.parametrize(
+    ("expression", "tried"),
+    [
+        ("n * 513 + n", False),
+        ("(n + 1) * (n - 1)", True),
+        ("n * n * 2", True),
+        ("big + 1", True),
+        ("n * 1073741824", False),
+        ("n * 4294967296", True),
+    ],
+)
+def test_what_cannot_overflow_is_not_tried(world, expression, tried) -> None:
+    plan = world.compile(f"SELECT {expression} FROM stars")
+    assert any("TRY(" in piece for piece in plan.pieces if isinstance(piece, str)) is tried

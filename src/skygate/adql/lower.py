@@ -16,6 +16,8 @@ from skygate.adql.lists import gather_lists
 from skygate.adql.lower_functions import lower_call, lower_window
 from skygate.adql.reach import bounded, reach
 from skygate.adql.spelling import (
+    BITS,
+    LONG_BITS,
     NARROW,
     RISKY,
     SMALL,
@@ -27,6 +29,7 @@ from skygate.adql.spelling import (
     decimal,
     has_random,
     is_nonzero,
+    is_whole,
     keep_risk,
     number,
     of,
@@ -35,6 +38,7 @@ from skygate.adql.spelling import (
     try_cast,
     whole,
     whole_quotient,
+    width,
 )
 from skygate.adql.types import kind
 from skygate.domain.catalog import Datatype
@@ -140,6 +144,8 @@ def _literal(node: exp.Literal) -> exp.Expr:
 
 
 def _paren(node: exp.Paren) -> exp.Expr:
+    if BITS in node.this.meta:
+        node.meta[BITS] = node.this.meta[BITS]
     return keep_risk(node, node.this)
 
 
@@ -159,13 +165,17 @@ def _sum(node: exp.Binary) -> exp.Expr:
         new = keep_risk(_real(type(node)(this=left, expression=right), node), left, right)
         a, b = reach(left), reach(right)
         return bounded(new, of(node), a * b if isinstance(node, exp.Mul) else a + b)
-    narrow = of(left).datatype in NARROW and of(right).datatype in NARROW
+    a, b = width(left), width(right)
+    bits = a + b if isinstance(node, exp.Mul) else max(a, b) + 1
     if isinstance(left, exp.Literal) and not isinstance(right, exp.Literal):
         right = as_long(right)
     else:
         left = as_long(left)
     new = type(node)(this=left, expression=right)
-    return new if narrow else attempt(new)
+    if bits >= LONG_BITS:
+        return attempt(new)
+    new.meta[BITS] = bits
+    return new
 
 
 def _real(new: exp.Binary, node: exp.Binary) -> exp.Binary:
@@ -206,8 +216,9 @@ def _cast(node: exp.Cast) -> exp.Expr:
         if kind(given) == "text":
             return try_cast(call("TRUNC", decimal(inner)), target)
         if kind(given) == "number" and given.datatype.is_real:
-            return try_cast(call("TRUNC", inner), target)
-    new = try_cast(inner, target)
+            return try_cast(inner if is_whole(inner) else call("TRUNC", inner), target)
+    fits = kind(given) == "number" and wanted.datatype is Datatype.DOUBLE
+    new = cast(inner, target) if fits else try_cast(inner, target)
     if kind(wanted) == "number" and wanted.datatype.is_real:
         return risky(new) if kind(given) == "text" else keep_risk(new, inner)
     return new

@@ -12,12 +12,14 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
 from skygate.adql.kernels import KERNELS
+from skygate.adql.spelling import is_aggregate
 from skygate.domain.catalog import CELL_COLUMN, Column, Table
 from skygate.domain.query import Mark, Plan, Source
 
 _RUN = "run"
 _CUT = re.compile(f'"\0([0-9]+|{_RUN})\0"')
 _KERNELS = frozenset(k.name for k in KERNELS)
+_FEW_SUMS = 6
 
 
 def render(tree: exp.Query, columns: tuple[Column, ...], *, dialect: str) -> Plan:
@@ -30,6 +32,7 @@ def render(tree: exp.Query, columns: tuple[Column, ...], *, dialect: str) -> Pla
     for column in tree.find_all(exp.Column):
         if column.table in read:
             read[column.table].add(column.name)
+    dense = _few_sums(tree)
     sources: list[Source] = []
     for node, table in tables:
         sources.append(_source(node, table, read[node.alias]))
@@ -38,7 +41,15 @@ def render(tree: exp.Query, columns: tuple[Column, ...], *, dialect: str) -> Pla
         if call.name.lower() in _KERNELS:
             call.set("expressions", [_mark(_RUN), *call.expressions])
     text = Dialect.get_or_raise(dialect).generator(identify=True, comments=False).generate(tree, copy=False)
-    return Plan(dialect, _pieces(text, sources), columns, top, ordered)
+    return Plan(dialect, _pieces(text, sources), columns, top, ordered, dense=dense)
+
+
+def _few_sums(tree: exp.Query) -> bool:
+    """Whether rows are grouped once, by one value, for a few aggregates."""
+    groups = list(tree.find_all(exp.Group))
+    if len(groups) != 1 or len(groups[0].expressions) != 1 or not isinstance(groups[0].parent, exp.Select):
+        return False
+    return sum(is_aggregate(node) for node in tree.walk()) <= _FEW_SUMS
 
 
 def _source(node: exp.Table, table: Table, read: set[str]) -> Source:

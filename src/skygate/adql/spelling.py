@@ -16,6 +16,11 @@ RISKY = "risky"
 SMALL = 60
 """Expressions of so many nodes may stand twice in the text."""
 NARROW = frozenset({Datatype.UNSIGNED_BYTE, Datatype.SHORT, Datatype.INT})
+BITS = "bits"
+"""Mark of integers: no value is larger than 2 to that power, whatever its sign."""
+LONG_BITS = 63
+_BITS = {Datatype.UNSIGNED_BYTE: 8, Datatype.SHORT: 15, Datatype.INT: 31}
+_WHOLE = frozenset({"FLOOR", "CEIL", "TRUNC", "ROUND"})
 
 SQL_TYPES: dict[Datatype, exp.DType] = {
     Datatype.BOOLEAN: exp.DType.BOOLEAN,
@@ -106,6 +111,19 @@ def keep_risk(node: exp.Expr, *parts: exp.Expr) -> exp.Expr:
     return node
 
 
+def width(node: exp.Expr) -> int:
+    """The power of 2 that no value of an integer exceeds, whatever its sign."""
+    bare = node.unnest()
+    if isinstance(bare, exp.Literal) and not bare.is_string:
+        return int(bare.this).bit_length()
+    return int(node.meta.get(BITS) or _BITS.get(of(node).datatype, LONG_BITS + 1))
+
+
+def is_whole(node: exp.Expr) -> bool:
+    """Whether a real number is one without decimals already."""
+    return isinstance(node, exp.Anonymous) and node.name.upper() in _WHOLE and len(node.expressions) == 1
+
+
 def is_nonzero(node: exp.Expr) -> bool:
     """Whether a node is a number written out, and not 0."""
     bare = node.unnest()
@@ -136,9 +154,14 @@ def attempt(node: exp.Expr) -> exp.Expr:
 
 
 def _is_beyond_try(node: exp.Expr) -> bool:
+    return is_aggregate(node) or isinstance(node, (exp.Window, exp.Query))
+
+
+def is_aggregate(node: exp.Expr) -> bool:
+    """Whether a node is the call of an aggregate, in ADQL's words or the engine's."""
     if isinstance(node, exp.Anonymous):
         return str(node.this).upper() in _AGGREGATES
-    return isinstance(node, (exp.AggFunc, exp.Window, exp.Query))
+    return isinstance(node, exp.AggFunc)
 
 
 _AGGREGATES = frozenset(function.name for function in AGGREGATES) | {"STRING_AGG"}

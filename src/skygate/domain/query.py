@@ -139,6 +139,8 @@ class Plan:
     """Whether the outermost level has an ORDER BY."""
     lookup: Lookup | Joining | None = None
     """What the whole query comes to, where it is that simple: it has the same answer."""
+    dense: bool = False
+    """Whether it groups by one value for a few aggregates: an array of groups takes little memory then."""
 
     @property
     def sources(self) -> tuple[Source, ...]:

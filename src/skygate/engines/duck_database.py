@@ -80,7 +80,7 @@ def _lock(database: duckdb.DuckDBPyConnection, spill: str, spill_bytes: int) -> 
         f"SET temp_directory={quoted(spill)}",
         f"SET max_temp_directory_size='{max(1, spill_bytes // _MIB)}MiB'",
         f"SET allowed_directories=[{quoted(PREFIX)}]",
-        "SET allowed_configs=['max_execution_time', 'operator_memory_limit']",
+        "SET allowed_configs=['max_execution_time', 'operator_memory_limit', 'perfect_ht_threshold']",
         "SET enable_external_access=false",
         "SET lock_configuration=true",
     ):

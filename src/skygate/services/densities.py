@@ -80,20 +80,23 @@ class DensitiesService:
         await self._check_values(user, table, values, asked.where)
         where = None if asked.where is None else f"({asked.where}\n)"
         x, y, rows = await self._axes(user, table, asked, where)
-        # grouping by one whole number is several times faster than by two
-        picked = [f"{_bin(x)} * {y.bins + 1} + {_bin(y)} AS {_BOTH}"]
+        # grouping by one whole number is several times faster than by two, and faster still where the engine
+        # knows its range: it knows that of a plain column, whose bins are the ones that are multiplied
+        turned = _plain(table, y) is not None and _plain(table, x) is None
+        first, second = (y, x) if turned else (x, y)
+        picked = [f"{_bin(first)} * {second.bins + 1} + {_bin(second)} AS {_BOTH}"]
         sums = ""
         columns = _COLUMNS
         if asked.mean is not None:
             picked.append(f"{_double(asked.mean)} AS {_VALUES}")
             sums = f", SUM(q.{_VALUES}) AS {_SUM}, COUNT(q.{_VALUES}) AS {_VALUES}"
             columns = (*columns, _mean_column(asked.mean))
-        conditions = [*([where] if where else []), _inside(x), _inside(y)]
+        conditions = [*([where] if where else []), _inside(table, x), _inside(table, y)]
         inner = f"SELECT {', '.join(picked)} FROM {delimited(table)} WHERE {' AND '.join(conditions)}"
         text = f"SELECT q.{_BOTH} AS {_BOTH}, COUNT(*) AS {N}{sums} FROM ({inner}) AS q GROUP BY q.{_BOTH}"
         most = (x.bins + 1) * (y.bins + 1)
         found = await self._table(user, text, most)
-        counts = await to_thread.run_sync(_merged, found, x, y)
+        counts = await to_thread.run_sync(_merged, found, x, y, turned)
         seen = Seen(rows, int(counts.column(N).to_numpy().sum()))
         return Counted(_held(columns, counts), seen, (x, y))
 
@@ -273,15 +276,33 @@ def _bin(axis: Axis) -> str:
     return f"CAST(FLOOR({value}) AS INTEGER)"
 
 
-def _inside(axis: Axis) -> str:
-    return f"{_double(axis.expression)} BETWEEN ({axis.low!r}) AND ({axis.high!r})"
+def _plain(table: Table, axis: Axis) -> Column | None:
+    """The column of real numbers that an axis is, if it is one."""
+    name = read_name(axis.expression)
+    column = table.column(name[0]) if len(name) == 1 and axis.expression.strip() == name[0] else None
+    return column if column is not None and column.datatype.is_real and not column.is_array else None
 
 
-def _merged(found: pa.Table, x: Axis, y: Axis) -> pa.Table:
+def _inside(table: Table, axis: Axis) -> str:
+    inside = f"{_double(axis.expression)} BETWEEN ({axis.low!r}) AND ({axis.high!r})"
+    column = _plain(table, axis)
+    if column is None or column.datatype is Datatype.DOUBLE or not all(abs(e) < 1e38 for e, _ in _ends(axis)):
+        return inside
+    # of the column itself the engine knows the range; a float's must not end before the axis does
+    low, high = (np.nextafter(np.float32(end), np.float32(to)) for end, to in _ends(axis))
+    return f"{axis.expression} >= ({float(low)!r}) AND {axis.expression} <= ({float(high)!r}) AND {inside}"
+
+
+def _ends(axis: Axis) -> tuple[tuple[float, float], tuple[float, float]]:
+    return (axis.low, -math.inf), (axis.high, math.inf)
+
+
+def _merged(found: pa.Table, x: Axis, y: Axis, turned: bool) -> pa.Table:
     """One row for each bin, in order; what lies on the upper ends belongs to the last bins."""
     both = found.column(_BOTH).to_numpy().astype(np.int64)
-    i = np.minimum(both // (y.bins + 1), x.bins - 1)
-    j = np.minimum(both % (y.bins + 1), y.bins - 1)
+    i, j = np.divmod(both, (x.bins if turned else y.bins) + 1)
+    i, j = (j, i) if turned else (i, j)
+    i, j = np.minimum(i, x.bins - 1), np.minimum(j, y.bins - 1)
     bins, place = np.unique(i * y.bins + j, return_inverse=True)
     counts = _sums(found.column(N).to_numpy(), place, bins.size)
     arrays = [pa.array(bins // y.bins), pa.array(bins % y.bins), pa.array(counts.astype(np.int64))]

@@ -11,6 +11,7 @@ from skygate.adql.geometry.pixels import own_index
 from skygate.adql.geometry.relations import conjuncts
 from skygate.adql.geometry.sql import bare
 from skygate.adql.simple import only_table, whole_number
+from skygate.adql.types import kind as kind_of
 from skygate.domain.tally import Cells, Number, Tally, What
 from skygate.errors import BadQuery
 
@@ -88,7 +89,7 @@ def _number(item: exp.Expr, order: int | None) -> Number | None:
     if (
         not isinstance(value, exp.Column)
         or "table" not in value.meta
-        or not value.meta["datatype"].datatype.is_number
+        or kind_of(value.meta["datatype"]) != "number"
     ):
         return None
     return Number(what, value.name)
@@ -110,7 +111,7 @@ def _within(condition: exp.Expr) -> Cells | None:
     order: int | None = None
     left: Ranges = ((0, _LARGEST),)
     for node in conjuncts(condition):
-        found = _cells(node)
+        found = _cells(bare(node))
         if found is None or order not in (None, found.order):
             return None
         order = found.order

@@ -53,15 +53,16 @@ class Pyramid:
     def __init__(self, about: About, folder: Path, table: Table) -> None:
         """Raises ValueError, OSError or pa.ArrowException for files that are not as `about` says."""
         self.about = about
-        self._counts = _batches(folder, COUNTS, about)
-        *self._values, self._nowhere = _batches(folder, VALUES, about)
-        schema = self._nowhere.schema
+        counts, self._counts = _batches(folder, COUNTS, about)
+        schema, values = _batches(folder, VALUES, about)
+        self._values, self._nowhere = values[:-1], values[-1:]
         self.columns = frozenset(n.removeprefix(TOTAL) for n in schema.names if n.startswith(TOTAL))
         columns = [c for c in table.columns if c.name in self.columns]
         counted = frozenset(n.removeprefix(KNOWN) for n in schema.names if n.startswith(KNOWN))
         if not schema.equals(schema_of(columns, counted)) or len(columns) != len(self.columns):
             raise ValueError("other columns than the release's")
-        if not self._counts or not self._counts[0].schema.equals(_COUNTS) or self._nowhere.num_rows != 1:
+        last = [batch.num_rows for batch in self._nowhere]
+        if not self._counts or not counts.equals(_COUNTS) or last != ([1] if columns else []):
             raise ValueError("not what a pyramid is made of")
         sizes = [batch.num_rows for batch in self._counts]
         placed = int(self._counts[0].column(1).to_numpy().sum())
@@ -86,7 +87,7 @@ class Pyramid:
     def nowhere(self, names: Iterable[str] = ()) -> Groups:
         """The rows without a position: one group, or none."""
         rows = np.array([self.about.rows - self.about.placed], dtype=np.int64)
-        values = {n: _values(self._nowhere, n, rows) for n in names}
+        values = {n: _values(self._nowhere[0], n, rows) for n in names}
         return Groups(np.array([NOWHERE], dtype=np.int64), rows, values)[: int(rows[0] > 0)]
 
 
@@ -109,7 +110,7 @@ def write(folder: Path, levels: Sequence[Groups], values: Sequence[Groups], sche
             arrays = [pa.array(level.cells), pa.array(level.rows)]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=_COUNTS))
     with pa.OSFile(str(folder / VALUES), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for level in values:
+        for level in values if len(schema) else ():
             writer.write_batch(_batch(level, schema))
 
 
@@ -147,15 +148,15 @@ def open_pyramid(release: Release, table: Table) -> Pyramid | None:
         return None
 
 
-def _batches(folder: Path, name: str, about: About) -> list[pa.RecordBatch]:
-    """Every batch of a file, mapped; the file itself is closed again, so that many tables can be open."""
+def _batches(folder: Path, name: str, about: About) -> tuple[pa.Schema, list[pa.RecordBatch]]:
+    """The batches of a file, mapped; the file itself is closed again, so that many tables can be open."""
     size = about.files[name][0]
     with pa.memory_map(str(folder / name)) as source:
         if source.size() != size:
             raise ValueError(f"{name} has {source.size()} bytes instead of {size}")
         buffer = source.read_buffer(size)
     reader = pa.ipc.open_file(buffer)
-    return [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    return reader.schema, [reader.get_batch(i) for i in range(reader.num_record_batches)]
 
 
 def _values(batch: pa.RecordBatch, name: str, rows: Ints) -> Values:
@@ -173,6 +174,4 @@ def _batch(groups: Groups, schema: pa.Schema) -> pa.RecordBatch:
         arrays.append(
             pa.array(getattr(groups.values[field.name.removeprefix(what)], parts[what]), field.type)
         )
-    if not arrays:
-        return pa.RecordBatch.from_pylist([{}] * len(groups), schema=schema)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -205,6 +205,25 @@ def test_columns_with_nan_are_left_out(built):
     assert open_pyramid(built, stars_of(built)).columns == {"mag_g", "flags", "n_obs", "quality"}
 
 
+def test_columns_whose_sums_are_too_large_are_left_out(tmp_path):
+    """Each cell's sum is a number; that of all is none."""
+    release = made_table(tmp_path, np.arange(12) << 58, group_rows=100, parts=1)
+    (part,) = release.tables[0].parts
+    rows = pq.read_table(part.path)
+    sizes = {"half": 2.0**1022, "huge": 2.0**1023, "whole": 2**50, "vast": 2**60}
+    for name, size in sizes.items():
+        rows = rows.append_column(
+            name, pa.array([size] * 2 + [0] * 10, pa.float64() if size > 2**62 else pa.int64())
+        )
+    pq.write_table(rows, part.path)
+    wide = Datatype.DOUBLE, Datatype.LONG
+    columns = (*MADE, *(Column(name, wide[size < 2**62]) for name, size in sizes.items()))
+    whole = replace(part, size_bytes=Path(part.path).stat().st_size)
+    table = replace(release.tables[0], columns=columns, parts=(whole,))
+    assert pyramid_build.build(release, table, nobody)
+    assert open_pyramid(release, table).columns == {"mag", "count", "half", "whole", "vast"}
+
+
 def test_which_tables_fit(release):
     stars, notes = release.tables
     assert fits(stars)
@@ -301,8 +320,8 @@ def test_files_of_something_else_are_not_used(built, name):
 @pytest.mark.parametrize("how", CHANGED)
 def test_files_that_change_while_they_are_mapped_are_used_no_more(built, how, monkeypatch):
     table, pyramids = stars_of(built), Pyramids()
-    monkeypatch.setattr("skygate.engines.pyramid._AGAIN_S", 0.0)
-    assert pyramids._pyramid(built, table) is pyramids._pyramid(built, table)
+    monkeypatch.setattr("skygate.engines.kept.AGAIN_S", 0.0)
+    assert pyramids._kept.of(built, table) is pyramids._kept.of(built, table)
     spoil(folder_of(built, table), how)
     assert pyramids.tally(built, counts(table)) is None
 
@@ -340,7 +359,7 @@ def test_open_pyramids_outlive_their_files_and_removed_versions_are_let_go(tmp_p
     assert read(found)["n"].to_numpy().sum() == 3_000
     other = make_release(tmp_path, "other", rows=500)
     pyramids.tally(other, counts(stars_of(other)))
-    assert [key[0] for key in pyramids._open] == [other.path]
+    assert [key[0] for key in pyramids._kept._open] == [other.path]
 
 
 def test_pyramids_built_later_are_taken_up(release, monkeypatch):
@@ -348,13 +367,13 @@ def test_pyramids_built_later_are_taken_up(release, monkeypatch):
     assert pyramids.tally(release, counts(table)) is None
     assert pyramid_build.build(release, table, nobody)
     assert pyramids.tally(release, counts(table)) is None  # it looked a moment ago
-    monkeypatch.setattr("skygate.engines.pyramid._AGAIN_S", 0.0)
+    monkeypatch.setattr("skygate.engines.kept.AGAIN_S", 0.0)
     assert pyramids.tally(release, counts(table)) is not None
 
 
 def test_many_ask_while_it_is_built_and_deleted(release, monkeypatch):
     """Whoever asks gets all of it or nothing, whatever becomes of the files."""
-    monkeypatch.setattr("skygate.engines.pyramid._AGAIN_S", 0.0)
+    monkeypatch.setattr("skygate.engines.kept.AGAIN_S", 0.0)
     table, pyramids = stars_of(release), Pyramids()
     seen: set[int | None] = set()
     stop = threading.Event()
@@ -445,7 +464,7 @@ def test_an_answer_holds_no_page_of_a_file(built):
     )
     columns = tuple(Column(f"a{i}", Datatype.LONG) for i in range(5))
     run = pyramids.tally(built, Tally(table, numbers, 4)).run((), columns, PLENTY)
-    level = pyramids._pyramid(built, table).level(4, ["flags"])
+    level = pyramids._kept.of(built, table).level(4, ["flags"])
     values = level.values["flags"]
     mapped = [level.cells, level.rows, values.known, values.total, values.high]
     for batch in run:

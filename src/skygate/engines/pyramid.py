@@ -6,11 +6,7 @@ Must not know: ADQL, HTTP. Answers are those of the SQL engines (tests/contracts
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,18 +14,16 @@ import pyarrow as pa
 import pyarrow.compute
 
 from skygate import wire
-from skygate.domain.catalog import Column, Release, Table
+from skygate.domain.catalog import Column, Release
 from skygate.domain.query import Limits
 from skygate.domain.tally import Cells, Number, Tally, What
+from skygate.engines.kept import Kept
 from skygate.engines.mapped_runs import MappedRun
-from skygate.engines.pyramid_files import Pyramid, fits, open_pyramid, read_about
+from skygate.engines.pyramid_files import open_pyramid, read_about
 from skygate.engines.pyramid_groups import NOWHERE, Groups, Ints, Values, together
 
 pc: Any = pyarrow.compute
 
-_KEPT = 256
-_AGAIN_S = 2.0
-"""After this time pyramids that were not there are looked for again, and mapped files looked at."""
 _BLOCK_GROUPS = 65_536
 _MOST_AT_ONCE = 4_000_000
 """Groups that are sorted or put together, for which all must be in memory; more are left to SQL."""
@@ -39,15 +33,14 @@ class Pyramids:
     """The pyramids of every version that was asked for lately. Safe to call from any thread."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[tuple[str, str], tuple[str, Pyramid | None, float]] = OrderedDict()
-        self._guard = threading.Lock()
+        self._kept = Kept(open_pyramid, read_about)
 
     def tally(self, release: Release, asked: Tally) -> Tallied | None:
         """The numbers of a table's groups; None where SQL must find them. Rows are counted without a file."""
         rows = asked.table.rows
         if asked.is_count and rows is not None and rows == sum(part.rows for part in asked.table.parts):
             return Tallied(asked, [Groups(_one(NOWHERE), _one(rows))], 0)
-        pyramid = self._pyramid(release, asked.table)
+        pyramid = self._kept.of(release, asked.table)
         if pyramid is None:
             return None
         names = frozenset(number.column for number in asked.numbers if number.column)
@@ -61,26 +54,6 @@ class Pyramids:
             spans = _spans(level.cells, order, asked.within)
             found = Tallied(asked, [level[span] for span in spans] or [level[:0]], order)
         return found if not found.is_whole or found.candidates <= _MOST_AT_ONCE else None
-
-    def _pyramid(self, release: Release, table: Table) -> Pyramid | None:
-        key = (release.path, table.name)
-        checksum, found, looked_at = self._open.get(key, ("", None, 0.0))
-        now = time.monotonic()
-        if checksum == release.checksum and now - looked_at < _AGAIN_S:
-            return found
-        if found is not None and checksum == release.checksum and read_about(release, table) == found.about:
-            opened = found
-        else:  # never opened, or a file is not what it was: what is mapped of it must not be touched
-            opened = open_pyramid(release, table) if fits(table) else None
-        with self._guard:
-            self._open[key] = (release.checksum, opened, now)
-            self._open.move_to_end(key)
-            gone = [k for k in self._open if k[0] != release.path and not Path(k[0]).is_dir()]
-            for left in gone:  # a mapping keeps the removed files on the disk
-                del self._open[left]
-            while len(self._open) > _KEPT:
-                self._open.popitem(last=False)
-        return opened
 
 
 class Tallied:

@@ -195,7 +195,9 @@ class _Gathered:
     @property
     def is_sound(self) -> bool:
         """Whether all sums are what they should be: no value is infinite or NaN, and no sum too large."""
-        return bool(np.isfinite(self._total).all()) and self._most < _LARGEST_TOTAL
+        with np.errstate(all="ignore"):
+            most = np.abs(self._total.astype(np.float64)).sum()  # no sum of several cells is larger
+        return bool(np.isfinite(most)) and self._most < _LARGEST_TOTAL
 
     def values(self) -> Values:
         """All of it."""

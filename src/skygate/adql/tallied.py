@@ -47,20 +47,17 @@ def tally_of(tree: exp.Query) -> Tally | None:
     group, where, limit = (tree.args.get(key) for key in ("group", "where", "limit"))
     try:
         order = _order_of_groups(group) if group is not None else None
-        numbers = [
-            _number(item.this if isinstance(item, exp.Alias) else item, order) for item in tree.expressions
-        ]
+        numbers = _numbers(tree, order)
+        if numbers is None or (group is not None and order is None):
+            return None
         within = _within(where.this) if where is not None else None
     except BadQuery:
         return None  # lowering says what is wrong, and where
-    known = tuple(number for number in numbers if number is not None)
     sorting = _sorting(tree)
-    if len(known) < len(numbers) or sorting is None:
-        return None
-    if (group is not None and order is None) or (where is not None and within is None):
+    if sorting is None or (where is not None and within is None):
         return None
     top = int(limit.expression.this) if limit is not None else None
-    return Tally(table, known, order, within, sorting, top)
+    return Tally(table, numbers, order, within, sorting, top)
 
 
 def _order_of_groups(group: exp.Expr) -> int | None:
@@ -68,6 +65,16 @@ def _order_of_groups(group: exp.Expr) -> int | None:
         return None
     own = own_index(bare(group.expressions[0]))
     return None if own is None else own[0]
+
+
+def _numbers(tree: exp.Select, order: int | None) -> tuple[Number, ...] | None:
+    found: list[Number] = []
+    for item in tree.expressions:
+        number = _number(item.this if isinstance(item, exp.Alias) else item, order)
+        if number is None:
+            return None
+        found.append(number)
+    return tuple(found)
 
 
 def _number(item: exp.Expr, order: int | None) -> Number | None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -104,22 +105,30 @@ def make_release(
     root: Path, name: str = "mini", *, rows: int = 5_000, seed: int = 7, file_rows: int = 1_000
 ) -> Release:
     """Publish a small release into `root` (a new version each time) and load it."""
+    position = SkyPosition("ra", "dec", 2016.0)
+    tables = (
+        Table(name, "stars", STARS, "Synthetic stars", position=position, identifier="id"),
+        Table(name, "notes", NOTES, "Notes on stars"),
+    )
+    keys = (Key(f"{name}.notes", f"{name}.stars", (("star_id", "id"),), "the star of a note"),)
+    return release_of(root, name, tables, (stars(rows, seed), notes(rows)), keys=keys, file_rows=file_rows)
+
+
+def release_of(
+    root: Path,
+    name: str,
+    tables: Sequence[Table],
+    shaped: Sequence[pa.RecordBatch],
+    *,
+    keys: tuple[Key, ...] = (),
+    file_rows: int = 1_000,
+) -> Release:
+    """Publish tables of shaped rows (with their cells where there are positions) and load the release."""
     store = FolderReleases(root)
     with store.stage(name) as staging:
-        tables = (
-            Table(
-                name,
-                "stars",
-                STARS,
-                "Synthetic stars",
-                position=SkyPosition("ra", "dec", 2016.0),
-                identifier="id",
-            ),
-            Table(name, "notes", NOTES, "Notes on stars"),
-        )
         files: list[FileEntry] = []
         finished: list[Table] = []
-        for table, batch in zip(tables, (stars(rows, seed), notes(rows)), strict=True):
+        for table, batch in zip(tables, shaped, strict=True):
             writer = TableWriter(table, staging.root, scratch=staging.work / table.name, file_rows=file_rows)
             for start in range(0, batch.num_rows, 700):
                 writer.add(batch.slice(start, 700))
@@ -135,7 +144,7 @@ def make_release(
             licence="CC0-1.0",
             published_at="2026-01-01T00:00:00Z",
             tables=tuple(finished),
-            keys=(Key(f"{name}.notes", f"{name}.stars", (("star_id", "id"),), "the star of a note"),),
+            keys=keys,
         )
         (staging.root / "release.toml").write_text(f'name = "{name}"\n')
         files.append(describe_file(staging.root, staging.root / "release.toml"))

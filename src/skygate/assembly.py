@@ -13,6 +13,7 @@ from skygate.adql import compile_query
 from skygate.engines.caches import Caches
 from skygate.engines.duck import DuckEngine
 from skygate.engines.mapped import MappedColumns
+from skygate.engines.pyramid import Pyramids
 from skygate.ports import CacheBuilder
 from skygate.services.densities import DensitiesService
 from skygate.services.house import House
@@ -44,6 +45,7 @@ def open_house(settings: Settings) -> House:
         bounds=bounds_of(settings, memory_bytes=memory, running=running),
         compiler=compile_query,
         accelerator=MappedColumns(cores()),
+        tallies=Pyramids(),
     )
 
     def close() -> None:
@@ -57,7 +59,7 @@ def open_house(settings: Settings) -> House:
 
 def cache_builder(settings: Settings) -> CacheBuilder:
     """What makes the caches of releases, without a house."""
-    return Caches(native=settings.caches.native)
+    return Caches(native=settings.caches.native, pyramids=settings.caches.pyramids)
 
 
 def bounds_of(settings: Settings, *, memory_bytes: int, running: int) -> Bounds:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from skygate.domain.catalog import Column, Release, Table
 from skygate.domain.query import Limits, Outcome, Paired, Plan, Wanted
+from skygate.domain.tally import Tally
 
 
 class Rows(Protocol):
@@ -119,6 +120,17 @@ class Accelerator(Protocol):
         self, one: tuple[Release, Table], other: tuple[Release, Table], wanted: Paired
     ) -> FoundPairs | None:
         """Pairs of rows of two tables."""
+        ...
+
+
+class Tallies(Protocol):
+    """Knows numbers of groups of rows of published tables without a plan; None is "an engine must do it".
+
+    That is so at any time, as for an accelerator. Numbers are those of an engine, sums but for rounding.
+    """
+
+    def tally(self, release: Release, asked: Tally) -> Found | None:
+        """The numbers of a table's groups; columns are named in the question, none when it is run."""
         ...
 
 

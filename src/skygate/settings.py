@@ -219,6 +219,12 @@ class Caches(_Group):
             description="Whether caches hold a DuckDB file of each table too, about as large as the release."
         ),
     ] = True
+    pyramids: Annotated[
+        bool,
+        Field(
+            description="Whether caches hold counts and sums in HEALPix cells too, a few bytes for each row."
+        ),
+    ] = True
 
 
 class Log(_Group):

@@ -152,7 +152,7 @@ def test_what_is_not_whole_is_not_used_and_made_anew(built, how):
 )
 def test_files_that_change_while_they_are_mapped_are_used_no_more(built, how, monkeypatch):
     table, mapped = stars_of(built), MappedColumns()
-    monkeypatch.setattr("skygate.engines.mapped._AGAIN_S", 0.0)
+    monkeypatch.setattr("skygate.engines.kept.AGAIN_S", 0.0)
     first = mapped._mapped(built, table)
     assert first is not None
     assert mapped._mapped(built, table) is first
@@ -175,14 +175,14 @@ def test_open_columns_outlive_their_files_and_removed_versions_are_let_go(tmp_pa
     assert rows_of(found, table).num_rows > 500
     other = make_release(tmp_path, "other", rows=500)
     mapped.find(other, stars_of(other), EVERYWHERE)
-    assert [key[0] for key in mapped._open] == [other.path]
+    assert [key[0] for key in mapped._kept._open] == [other.path]
 
 
 def test_columns_built_later_are_taken_up(release, monkeypatch):
     table, mapped = stars_of(release), MappedColumns()
     assert mapped.find(release, table, EVERYWHERE) is None
     Caches(native=False).build(release, table, nobody)
-    monkeypatch.setattr("skygate.engines.mapped._AGAIN_S", 0.0)
+    monkeypatch.setattr("skygate.engines.kept.AGAIN_S", 0.0)
     assert mapped.find(release, table, EVERYWHERE) is not None
 
 

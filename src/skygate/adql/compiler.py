@@ -20,6 +20,7 @@ from skygate.adql.render import render
 from skygate.adql.resolve import resolve
 from skygate.adql.simple import lookup_of
 from skygate.adql.simple_joins import joining_of
+from skygate.adql.tallied import tally_of
 from skygate.adql.tokens import place
 from skygate.domain.catalog import Catalog
 from skygate.domain.query import Plan
@@ -62,7 +63,7 @@ def compile_anew(text: str, catalog: Catalog, *, dialect: str = "duckdb") -> Pla
         tree = check(parse(text), text)
         check_growth(tree, text)
         columns = resolve(tree, text, catalog)
-        lookup = lookup_of(tree) or joining_of(tree)
+        lookup = lookup_of(tree) or joining_of(tree) or tally_of(tree)
         tree = lower(_with_cells(tree, text))
         return replace(render(tree, columns, dialect=dialect), lookup=lookup)
     except RecursionError:

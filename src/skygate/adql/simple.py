@@ -25,12 +25,9 @@ def lookup_of(tree: exp.Query) -> Lookup | None:
     """The lookup that has the same answer as a resolved query; None where there is none, or it is faulty."""
     if type(tree) is not exp.Select or any(value and key not in _PARTS for key, value in tree.args.items()):
         return None
-    from_, where, limit = (tree.args.get(key) for key in ("from_", "where", "limit"))
-    node = from_.this if from_ is not None else None
-    if where is None or type(node) is not exp.Table or node.args.get("joins") or "sample" in node.meta:
-        return None
-    table = node.meta.get("table")
-    if not isinstance(table, Table):
+    where, limit = tree.args.get("where"), tree.args.get("limit")
+    table = only_table(tree)
+    if where is None or table is None:
         return None
     columns = _columns(tree)
     if columns is None:
@@ -43,6 +40,16 @@ def lookup_of(tree: exp.Query) -> Lookup | None:
         return None
     top = int(limit.expression.this) if limit is not None else None
     return Lookup(table, columns, wanted, top)
+
+
+def only_table(tree: exp.Select) -> Table | None:
+    """The table of the catalogue that a SELECT reads, all of it and nothing else."""
+    from_ = tree.args.get("from_")
+    node = from_.this if from_ is not None else None
+    if type(node) is not exp.Table or node.args.get("joins") or tree.args.get("joins"):
+        return None
+    table = node.meta.get("table")
+    return table if isinstance(table, Table) and "sample" not in node.meta else None
 
 
 def _columns(tree: exp.Select) -> tuple[str, ...] | None:
@@ -101,7 +108,7 @@ def _closer(condition: exp.Expr) -> Near | None:
 
 def _identified(condition: exp.EQ, table: Table) -> Identified | None:
     for side, other in ((condition.this, condition.expression), (condition.expression, condition.this)):
-        value = _whole_number(bare(other))
+        value = whole_number(bare(other))
         if value is not None and _is_identifier(bare(side), table):
             return Identified((value,))
     return None
@@ -110,7 +117,7 @@ def _identified(condition: exp.EQ, table: Table) -> Identified | None:
 def _one_of(condition: exp.In, table: Table) -> Identified | None:
     if condition.args.get("query") is not None or not _is_identifier(bare(condition.this), table):
         return None
-    values = [_whole_number(bare(item)) for item in condition.expressions]
+    values = [whole_number(bare(item)) for item in condition.expressions]
     known = tuple([value for value in values if value is not None])
     return Identified(known) if known and len(known) == len(values) else None
 
@@ -122,7 +129,7 @@ def _is_identifier(node: exp.Expr, table: Table) -> bool:
     return described is not None and described.datatype.is_integer and not described.is_array
 
 
-def _whole_number(node: exp.Expr) -> int | None:
+def whole_number(node: exp.Expr) -> int | None:
     """An integer that is written down; what is calculated might not fit its type."""
     inner = bare(node.this) if isinstance(node, exp.Neg) else node
     value = constant(inner) if isinstance(inner, exp.Literal) else None

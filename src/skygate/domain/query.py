@@ -10,6 +10,7 @@ from enum import Enum
 
 from skygate.domain.catalog import Column, Part, Table
 from skygate.domain.sky import Circle
+from skygate.domain.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Plan:
     """The query's own TOP or LIMIT at the outermost level, if any."""
     ordered: bool = False
     """Whether the outermost level has an ORDER BY."""
-    lookup: Lookup | Joining | None = None
+    lookup: Lookup | Joining | Tally | None = None
     """What the whole query comes to, where it is that simple: it has the same answer."""
     dense: bool = False
     """Whether it groups by one value for a few aggregates: an array of groups takes little memory then."""

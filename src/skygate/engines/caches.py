@@ -1,4 +1,4 @@
-"""What can be made beside a release to answer faster: mapped columns, and a DuckDB file.
+"""What can be made beside a release to answer faster: mapped columns, pyramids, a DuckDB file.
 
 Must not know: queries, who waits.
 """
@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from skygate.domain.catalog import Release, Table
-from skygate.engines import cache_folders, duck_native, mapped_build
+from skygate.engines import cache_folders, duck_native, mapped_build, pyramid_build, pyramid_files
 from skygate.engines.mapped_files import fits, read_about
 
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """Builds them, table by table; `native` says whether DuckDB files are wanted."""
+    """Builds them, table by table; `native` and `pyramids` say whether these are wanted."""
 
     native: bool = True
+    pyramids: bool = True
 
     def missing(self, release: Release) -> Sequence[Table]:
         """Tables that lack something."""
@@ -36,6 +37,8 @@ class Caches:
         kinds: list[Callable[..., bool]] = []
         if fits(table) and read_about(release, table) is None:
             kinds.append(mapped_build.build)
+        if self.pyramids and pyramid_files.fits(table) and pyramid_files.read_about(release, table) is None:
+            kinds.append(pyramid_build.build)
         if self.native and duck_native.missing(release, table):
             kinds.append(duck_native.build)
         return kinds

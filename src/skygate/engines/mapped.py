@@ -6,12 +6,8 @@ Must not know: ADQL, HTTP. Answers are those of the SQL engines (tests/contracts
 from __future__ import annotations
 
 import math
-import threading
-import time
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +16,8 @@ from numpy.typing import NDArray
 from skygate.domain.catalog import CELL_ORDER, Column, Release, Table
 from skygate.domain.query import Identified, Limits, Near, Paired, Wanted
 from skygate.domain.sky import Circle, Position
-from skygate.engines.mapped_files import TOP_STEP, Mapped, fits, names_of, open_mapped, read_about
+from skygate.engines.kept import Kept
+from skygate.engines.mapped_files import TOP_STEP, Mapped, names_of, open_mapped, read_about
 from skygate.engines.mapped_joins import JoinedRows
 from skygate.engines.mapped_runs import MappedRun, matched_batches, placed_batches, taken_batches
 from skygate.sky import match
@@ -30,9 +27,6 @@ from skygate.sky.cover import disc_ranges
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_KEPT = 256
-_AGAIN_S = 2.0
-"""After this time columns that were not there are looked for again, and mapped files looked at."""
 _WIDEST_DEG = 30.0
 _MOST_ROWS = 2_000_000
 _MOST_PAIRS = 50_000_000
@@ -48,8 +42,8 @@ class MappedColumns:
     def __init__(self, threads: int = 2) -> None:
         """`threads` that two tables are met by."""
         self._threads = threads
-        self._open: OrderedDict[tuple[str, str], tuple[str, Mapped | None, float]] = OrderedDict()
-        self._guard = threading.Lock()
+        self._kept = Kept(open_mapped, read_about)
+        self._mapped = self._kept.of
 
     def find(self, release: Release, table: Table, wanted: Wanted) -> Rows | None:
         """The wanted rows; None where SQL must look for them."""
@@ -93,26 +87,6 @@ class MappedColumns:
         if mapped[0] is None or mapped[1] is None:
             return None
         return JoinedRows(mapped[0], mapped[1], wanted, self._threads)
-
-    def _mapped(self, release: Release, table: Table) -> Mapped | None:
-        key = (release.path, table.name)
-        checksum, found, looked_at = self._open.get(key, ("", None, 0.0))
-        now = time.monotonic()
-        if checksum == release.checksum and now - looked_at < _AGAIN_S:
-            return found
-        if found is not None and checksum == release.checksum and read_about(release, table) == found.about:
-            opened = found
-        else:  # never opened, or a file is not what it was: what is mapped of it must not be touched
-            opened = open_mapped(release, table) if fits(table) else None
-        with self._guard:
-            self._open[key] = (release.checksum, opened, now)
-            self._open.move_to_end(key)
-            gone = [k for k in self._open if k[0] != release.path and not Path(k[0]).is_dir()]
-            for left in gone:  # a mapping keeps the removed files on the disk
-                del self._open[left]
-            while len(self._open) > _KEPT:
-                self._open.popitem(last=False)
-        return opened
 
 
 class NearRows:

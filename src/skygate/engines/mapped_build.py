@@ -5,19 +5,17 @@ Must not know: queries, who waits for them.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from skygate import wire
-from skygate.domain.catalog import CELL_COLUMN, Part, Release, Table
+from skygate.domain.catalog import CELL_COLUMN, Release, Table
 from skygate.engines import cache_folders
 from skygate.engines.mapped_files import (
     FORMAT,
@@ -28,6 +26,7 @@ from skygate.engines.mapped_files import (
     integer_identifier,
     read_about,
 )
+from skygate.engines.part_rows import row_groups
 from skygate.errors import BrokenRelease
 
 Ints = NDArray[np.int64]
@@ -72,7 +71,7 @@ def _write(
     files = {name: (folder / name).open("wb") for name in names}
     try:
         with pa.OSFile(str(folder / ROWS), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            for part, rows in _groups(table):
+            for part, rows in row_groups(table):
                 if part.first_cell is not None and table.position is not None:
                     cells = rows.column(CELL_COLUMN).to_numpy()
                     if cells[0] < last_cell or (cells[1:] < cells[:-1]).any():
@@ -149,23 +148,6 @@ def _sort_identifiers(folder: Path, at_once: int) -> bool:
 
 def _scanned(path: Path, count: int) -> Ints:
     return np.asarray(np.memmap(path, np.int64, "r", shape=(count,))) if count else np.empty(0, np.int64)
-
-
-def _groups(table: Table) -> Iterator[tuple[Part, pa.RecordBatch]]:
-    """The row groups of every part, each as one batch."""
-    for part in table.parts:
-        try:
-            if os.stat(part.path).st_size != part.size_bytes:
-                raise BrokenRelease(
-                    f"a data file of {table.full_name} has another size than its manifest says"
-                )
-            with pq.ParquetFile(part.path) as file:
-                for number in range(file.num_row_groups):
-                    rows = file.read_row_group(number).combine_chunks()
-                    for batch in rows.to_batches():
-                        yield part, batch
-        except (OSError, pa.ArrowException) as fault:
-            raise BrokenRelease(f"a data file of {table.full_name} cannot be read: {fault}") from fault
 
 
 def _width(kind: Any) -> float:

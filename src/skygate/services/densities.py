@@ -115,17 +115,19 @@ class DensitiesService:
         position = questions.placed(table)
         await self._check_values(user, table, {"mean": asked.mean}, asked.where)
         ra, dec = delimit(position.ra), delimit(position.dec)
-        picked = [f"ivo_healpix_index({asked.order}, {ra}, {dec}) AS {CELL}"]
-        columns, sums = _SKY_COLUMNS, ""
-        if asked.mean is not None:
-            picked.append(f"{_double(asked.mean)} AS {_VALUES}")
-            sums = f", AVG(q.{_VALUES}) AS {MEAN}"
-            columns = (*columns, _mean_column(asked.mean))
+        columns, mean = _SKY_COLUMNS, ""
+        picked = f"ivo_healpix_index({asked.order}, {ra}, {dec}) AS {CELL}"
         where = "" if asked.where is None else f" WHERE ({asked.where}\n)"
-        text = (
-            f"SELECT q.{CELL} AS {CELL}, COUNT(*) AS {N}{sums} FROM (SELECT {', '.join(picked)} "
-            f"FROM {delimited(table)}{where}) AS q GROUP BY q.{CELL} ORDER BY {CELL}"
-        )
+        rows_of = f"{delimited(table)}{where}"
+        if asked.mean is not None:
+            columns = (*columns, _mean_column(asked.mean))
+            value = _double(asked.mean)
+            if not _is_column(asked.mean, table):
+                rows_of, picked = f"(SELECT {picked}, {value} AS {_VALUES} FROM {rows_of}) AS q", f"q.{CELL}"
+                value = f"q.{_VALUES}"
+            mean = f", AVG({value}) AS {MEAN}"
+        # where it is that plain the answer may be known (adql/tallied.py)
+        text = f"SELECT {picked}, COUNT(*) AS {N}{mean} FROM {rows_of} GROUP BY 1 ORDER BY 1"
         found = await self._table(user, text, 12 * 4**asked.order + 1)
         rows = int(found.column(N).to_numpy().sum())
         placed = found.filter(found.column(CELL).is_valid())
@@ -260,6 +262,12 @@ def _axis(name: str, asked: AxisAsked, found: tuple[float | None, float | None] 
 def _held(columns: tuple[Column, ...], rows: pa.Table) -> Held:
     batches = rows.cast(wire.arrow_schema(columns)).to_batches()
     return Held(columns, Outcome(rows.num_rows, overflow=False), batches)
+
+
+def _is_column(expression: str, table: Table) -> bool:
+    """Whether an expression is the name of a column."""
+    name = [part.lower() for part in read_name(expression)]
+    return len(name) == 1 and any(column.name.lower() == name[0] for column in table.columns)
 
 
 def _mean_column(expression: str) -> Column:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from skygate.domain.catalog import Catalog, Column, Table
 from skygate.domain.query import Joining, Limits, Lookup, Outcome
-from skygate.ports import Accelerator, Found, FoundPairs, Rows, Run
+from skygate.domain.tally import Tally
+from skygate.ports import Accelerator, Found, FoundPairs, Rows, Run, Tallies
 from skygate.services import questions
 from skygate.services.held import Held
 from skygate.services.releases import Snapshot
@@ -97,15 +98,20 @@ class _Pairs:
 
 
 class Lookups:
-    """Asks the accelerator, if there is one."""
+    """Asks the accelerator and the tallies, if there are any."""
 
-    def __init__(self, accelerator: Accelerator | None) -> None:
+    def __init__(self, accelerator: Accelerator | None, tallies: Tallies | None = None) -> None:
         self._accelerator = accelerator
+        self._tallies = tallies
 
-    def find(self, snapshot: Snapshot, lookup: Lookup | Joining, columns: tuple[Column, ...]) -> Ready | None:
-        """Rows of a table, or pairs of two; None when an engine must look for them."""
+    def find(
+        self, snapshot: Snapshot, lookup: Lookup | Joining | Tally, columns: tuple[Column, ...]
+    ) -> Ready | None:
+        """Rows of a table, pairs of two, or numbers of groups; None when an engine must look for them."""
         if isinstance(lookup, Joining):
             return self._join(snapshot, lookup, columns)
+        if isinstance(lookup, Tally):
+            return self._tally(snapshot, lookup, columns)
         release = snapshot.release_of(lookup.table)
         if self._accelerator is None or release is None:
             return None
@@ -118,6 +124,13 @@ class Lookups:
             return None
         found = self._accelerator.join((one, lookup.one), (other, lookup.other), lookup.wanted)
         return None if found is None else Ready(_Pairs(found, lookup.columns), (), columns, lookup.top)
+
+    def _tally(self, snapshot: Snapshot, asked: Tally, columns: tuple[Column, ...]) -> Ready | None:
+        release = snapshot.release_of(asked.table)
+        if self._tallies is None or release is None:
+            return None
+        found = self._tallies.tally(release, asked)
+        return None if found is None else Ready(found, (), columns, asked.top)
 
     def match(
         self,

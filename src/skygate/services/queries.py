@@ -21,8 +21,9 @@ from skygate.domain.account import Principal
 from skygate.domain.catalog import Catalog, Column, Table
 from skygate.domain.query import Limits, Lookup, Near, Outcome, Plan, Query
 from skygate.domain.sky import Circle
+from skygate.domain.tally import Tally
 from skygate.errors import BadParameter, BadQuery, SkygateError, Where
-from skygate.ports import Accelerator, Engine, Rows, Run
+from skygate.ports import Accelerator, Engine, Rows, Run, Tallies
 from skygate.services import questions
 from skygate.services.asked import Asked, tell
 from skygate.services.held import Held, whole
@@ -94,6 +95,7 @@ class QueriesService:
         bounds: Bounds,
         compiler: Compiler,
         accelerator: Accelerator | None = None,
+        tallies: Tallies | None = None,
     ) -> None:
         self._releases = releases
         self._engine = engine
@@ -101,7 +103,7 @@ class QueriesService:
         self._bounds = bounds
         self._compile = compiler
         self._lanes = Lanes(places.wait_s)
-        self._lookups = Lookups(accelerator)
+        self._lookups = Lookups(accelerator, tallies)
         self._samples: OrderedDict[tuple[str, str, int], pa.Table] = OrderedDict()
         self._samples_guard = threading.Lock()
         self._room = Room(bounds.room_memory_bytes, bounds.room_disk_bytes)
@@ -377,12 +379,13 @@ class QueriesService:
 
 
 def checked(plan: Plan) -> Checked:
-    """What a plan reads, from the sizes of the parts that its sources need."""
+    """What a plan reads, from the sizes of the parts that its sources need; nothing where it only counts."""
     tables: dict[str, Table] = {}
     rows = size = files = 0
+    counted = isinstance(plan.lookup, Tally) and plan.lookup.is_count
     for source in plan.sources:
         tables.setdefault(source.table.full_name, source.table)
-        parts = source.parts
+        parts = () if counted else source.parts
         share = len(source.columns) / max(1, len(source.table.columns))
         rows += sum(p.rows for p in parts)
         size += int(sum(p.size_bytes for p in parts) * min(1.0, share))

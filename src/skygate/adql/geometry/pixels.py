@@ -18,32 +18,43 @@ def lower_pixels(tree: exp.Query) -> None:
     for node in list(tree.find_all(exp.Anonymous)):
         if name_of(node) != INDEX:
             continue
-        columns: tuple[exp.Expr, ...] | None = None
+        own = own_index(node)
         if len(node.expressions) == 2:
             point = read_point(node.expressions[1])
-            columns = point.columns
             node.set("expressions", [node.expressions[0], clone(point.lon), clone(point.lat)])
-        cells = _shifted(node, *(columns or (bare(e) for e in node.expressions[1:])))
+        cells = _shifted(node, *own) if own is not None else None
         if cells is not None:
             cells.meta.update({k: v for k, v in node.meta.items() if k in ("datatype", "at")})
             node.replace(cells)
 
 
-def _shifted(node: exp.Anonymous, lon: exp.Expr, lat: exp.Expr) -> exp.Expr | None:
-    fixed = constant(node.expressions[0])
-    if fixed is None or not float(fixed).is_integer() or not 0 <= fixed <= CELL_ORDER:
+def own_index(node: exp.Expr) -> tuple[int, exp.Column, exp.Column] | None:
+    """Order and position columns of an IVO_HEALPIX_INDEX of a table's own position; None for other nodes.
+
+    Raises `BadQuery` where its position is none.
+    """
+    if name_of(node) != INDEX:
         return None
-    if not isinstance(lon, exp.Column) or not isinstance(lat, exp.Column):
+    order, *position = node.expressions
+    columns = read_point(position[0]).columns if len(position) == 1 else tuple(bare(e) for e in position)
+    fixed = constant(order)
+    if fixed is None or not float(fixed).is_integer() or not 0 <= fixed <= CELL_ORDER or columns is None:
         return None
-    alias = position_alias(lon, lat)
+    lon, lat = columns
+    if not isinstance(lon, exp.Column) or not isinstance(lat, exp.Column) or position_alias(lon, lat) is None:
+        return None
+    return int(fixed), lon, lat
+
+
+def _shifted(node: exp.Anonymous, order: int, lon: exp.Column, lat: exp.Column) -> exp.Expr | None:
     select = _select_around(node)
-    if alias is None or select is None or _grouped(select, lon, lat):
+    if select is None or _grouped(select, lon, lat):
         return None
-    relation = relations_of(select).get(alias)
+    relation = relations_of(select).get(lon.table)
     if relation is None or relation.table is None:
         return None
-    column = cell_column(alias, lon.args["table"], lon.meta["table"])
-    steps = 2 * (CELL_ORDER - int(fixed))
+    column = cell_column(lon.table, lon.args["table"], lon.meta["table"])
+    steps = 2 * (CELL_ORDER - order)
     return native(exp.Paren(this=binary(exp.BitwiseRightShift, column, whole(steps)))) if steps else column
 
 

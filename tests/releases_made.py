@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import pyarrow as pa
 from skygate.domain.catalog import CELL_COLUMN, Column, Datatype, Key, Release, SkyPosition, Table
 from skygate.release.layout import TableWriter
 from skygate.release.manifest import describe_file, write_described, write_manifest
+from skygate.release.profile import Profile
 from skygate.release.stored import FileEntry
 from skygate.sky.cells import cell_of
 from skygate.stores.releases import FolderReleases
@@ -100,10 +103,27 @@ def notes(rows: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array(ids), pa.array(texts)], schema=arrow_schema(NOTES))
 
 
+def _measured(table: Table, batch: pa.RecordBatch) -> Table:
+    profile = Profile(table)
+    profile.add(batch)
+    stats = profile.finish().stats
+    return replace(table, columns=tuple(replace(c, stats=stats.get(c.name)) for c in table.columns))
+
+
 def make_release(
-    root: Path, name: str = "mini", *, rows: int = 5_000, seed: int = 7, file_rows: int = 1_000
+    root: Path,
+    name: str = "mini",
+    *,
+    rows: int = 5_000,
+    seed: int = 7,
+    file_rows: int = 1_000,
+    change: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
+    measured: bool = False,
 ) -> Release:
-    """Publish a small release into `root` (a new version each time) and load it."""
+    """Publish a small release into `root` (a new version each time) and load it.
+
+    `change` makes other rows of the stars; `measured` says that the columns have statistics.
+    """
     store = FolderReleases(root)
     with store.stage(name) as staging:
         tables = (
@@ -119,12 +139,13 @@ def make_release(
         )
         files: list[FileEntry] = []
         finished: list[Table] = []
-        for table, batch in zip(tables, (stars(rows, seed), notes(rows)), strict=True):
+        shaped = stars(rows, seed) if change is None else change(stars(rows, seed))
+        for table, batch in zip(tables, (shaped, notes(rows)), strict=True):
             writer = TableWriter(table, staging.root, scratch=staging.work / table.name, file_rows=file_rows)
             for start in range(0, batch.num_rows, 700):
                 writer.add(batch.slice(start, 700))
             done = writer.finish()
-            finished.append(done.table)
+            finished.append(_measured(done.table, batch) if measured else done.table)
             files.extend(done.files)
         release = Release(
             name=name,

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import pyarrow as pa
 from skygate.domain.catalog import CELL_COLUMN, Column, Datatype, Key, Release, SkyPosition, Table
 from skygate.release.layout import TableWriter
 from skygate.release.manifest import describe_file, write_described, write_manifest
+from skygate.release.profile import Profile
 from skygate.release.stored import FileEntry
 from skygate.sky.cells import cell_of
 from skygate.stores.releases import FolderReleases
@@ -101,17 +103,36 @@ def notes(rows: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array(ids), pa.array(texts)], schema=arrow_schema(NOTES))
 
 
+def _measured(table: Table, batch: pa.RecordBatch) -> Table:
+    profile = Profile(table)
+    profile.add(batch)
+    stats = profile.finish().stats
+    return replace(table, columns=tuple(replace(c, stats=stats.get(c.name)) for c in table.columns))
+
+
 def make_release(
-    root: Path, name: str = "mini", *, rows: int = 5_000, seed: int = 7, file_rows: int = 1_000
+    root: Path,
+    name: str = "mini",
+    *,
+    rows: int = 5_000,
+    seed: int = 7,
+    file_rows: int = 1_000,
+    change: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
+    measured: bool = False,
 ) -> Release:
-    """Publish a small release into `root` (a new version each time) and load it."""
+    """Publish a small release into `root` (a new version each time) and load it.
+
+    `change` makes other rows of the stars; `measured` says that the columns have statistics.
+    """
     position = SkyPosition("ra", "dec", 2016.0)
     tables = (
         Table(name, "stars", STARS, "Synthetic stars", position=position, identifier="id"),
         Table(name, "notes", NOTES, "Notes on stars"),
     )
     keys = (Key(f"{name}.notes", f"{name}.stars", (("star_id", "id"),), "the star of a note"),)
-    return release_of(root, name, tables, (stars(rows, seed), notes(rows)), keys=keys, file_rows=file_rows)
+    made = stars(rows, seed)
+    shaped = (made if change is None else change(made), notes(rows))
+    return release_of(root, name, tables, shaped, keys=keys, file_rows=file_rows, measured=measured)
 
 
 def release_of(
@@ -122,6 +143,7 @@ def release_of(
     *,
     keys: tuple[Key, ...] = (),
     file_rows: int = 1_000,
+    measured: bool = False,
 ) -> Release:
     """Publish tables of shaped rows (with their cells where there are positions) and load the release."""
     store = FolderReleases(root)
@@ -133,7 +155,7 @@ def release_of(
             for start in range(0, batch.num_rows, 700):
                 writer.add(batch.slice(start, 700))
             done = writer.finish()
-            finished.append(done.table)
+            finished.append(_measured(done.table, batch) if measured else done.table)
             files.extend(done.files)
         release = Release(
             name=name,

@@ -13,6 +13,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from skygate.domain.catalog import Column, Release, Table
+from skygate.domain.condition import Condition
 from skygate.domain.query import Limits, Outcome, Paired, Plan, Wanted
 from skygate.domain.tally import Tally
 
@@ -103,8 +104,10 @@ class Accelerator(Protocol):
     those of an engine, in the order of the sky. Quick calls, safe from any thread.
     """
 
-    def find(self, release: Release, table: Table, wanted: Wanted) -> Found | None:
-        """The wanted rows of a table."""
+    def find(
+        self, release: Release, table: Table, wanted: Wanted, where: Condition | None = None
+    ) -> Found | None:
+        """The wanted rows of a table of which `where` is true."""
         ...
 
     def match(

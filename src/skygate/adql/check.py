@@ -87,7 +87,11 @@ def check(tree: exp.Query, text: str) -> exp.Query:
             if points > MAX_POINTS:
                 raise _bad(f"more than {MAX_POINTS:,} points and corners in a query", node, text, hint=MANY)
         depth += 1
-        todo.extend((child, depth) for child in node.iter_expressions())
+        for value in node.args.values():
+            if isinstance(value, exp.Expr):
+                todo.append((value, depth))
+            elif isinstance(value, list):
+                todo += [(child, depth) for child in value if isinstance(child, exp.Expr)]
     if count > MAX_PARTS:
         raise BadQuery(
             f"the query has {count:,} names, conditions and operations; at most {MAX_PARTS:,} are run",

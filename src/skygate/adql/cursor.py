@@ -43,6 +43,8 @@ class Cursor:
 
     def take(self, *keys: str) -> bool:
         """Step over these tokens if they come next."""
+        if self.tokens[self.i].key != keys[0]:
+            return False
         for ahead, key in enumerate(keys):
             if self.peek(ahead) != key:
                 return False

@@ -1,4 +1,4 @@
-"""Queries that come to a lookup: plain columns of one table, in a disc or with identifiers.
+"""Queries that come to a lookup: plain columns of one table, in a region or with identifiers.
 
 Read off the resolved tree, before geometry is lowered. Must not know: engines, texts.
 """
@@ -9,16 +9,28 @@ from sqlglot import exp
 
 from skygate.adql.geometry.constants import constant
 from skygate.adql.geometry.nearness import distance_ends, membership
-from skygate.adql.geometry.relations import alias_of_point
-from skygate.adql.geometry.shapes import CircleShape, PointShape, Shape, name_of, read
+from skygate.adql.geometry.relations import alias_of_point, conjuncts
+from skygate.adql.geometry.shapes import (
+    CircleShape,
+    PointShape,
+    PolygonShape,
+    Shape,
+    name_of,
+    read,
+    written_polygon,
+)
 from skygate.adql.geometry.sql import bare
+from skygate.adql.row_conditions import MOST_COMPARED, condition_of
 from skygate.domain.catalog import Table
-from skygate.domain.query import Identified, Lookup, Near, Wanted
+from skygate.domain.condition import AllOf, Condition, comparisons
+from skygate.domain.query import Identified, Lookup, Near, Wanted, Within
 from skygate.domain.sky import Circle
 from skygate.errors import BadQuery, BadRegion
 
 _PARTS = frozenset({"expressions", "from_", "where", "limit"})
 _COMPARED = (exp.LT, exp.LTE, exp.GT, exp.GTE)
+_MOST_NUMBERS = 64
+"""Of a polygon that is read here."""
 
 
 def lookup_of(tree: exp.Query) -> Lookup | None:
@@ -33,13 +45,31 @@ def lookup_of(tree: exp.Query) -> Lookup | None:
     if columns is None:
         return None
     try:
-        wanted = _wanted(bare(where.this), table)
+        found = _divided(where.this, table)
     except (BadQuery, BadRegion):
         return None  # lowering says what is wrong, and where
-    if wanted is None:
+    if found is None:
         return None
     top = int(limit.expression.this) if limit is not None else None
-    return Lookup(table, columns, wanted, top)
+    return Lookup(table, columns, found[0], top, found[1])
+
+
+def _divided(where: exp.Expr, table: Table) -> tuple[Wanted, Condition | None] | None:
+    """Which rows must be looked for, and the condition on their values."""
+    wanted: Wanted | None = None
+    rest: list[Condition] = []
+    for node in conjuncts(where):
+        one = _wanted(bare(node), table) if wanted is None else None
+        if one is not None:
+            wanted = one
+            continue
+        condition = condition_of(node)
+        if condition is None:
+            return None
+        rest.append(condition)
+    if wanted is None or sum(map(comparisons, rest)) > MOST_COMPARED:
+        return None
+    return wanted, (rest[0] if len(rest) == 1 else AllOf(tuple(rest))) if rest else None
 
 
 def only_table(tree: exp.Select) -> Table | None:
@@ -66,8 +96,12 @@ def _wanted(condition: exp.Expr, table: Table) -> Wanted | None:
     test = membership(condition)
     if test is not None:
         names = [name_of(bare(shape)) for shape in test.expressions]
-        if name_of(test) != "CONTAINS" or names != ["POINT", "CIRCLE"]:
-            return None  # other shapes are not even read: they may be large
+        if name_of(test) != "CONTAINS" or names[0] != "POINT":
+            return None
+        if names[1] in ("POLYGON", "BOX"):
+            return _within(test.expressions[0], test.expressions[1])
+        if names[1] != "CIRCLE":
+            return None
         return _near(read(test.expressions[0]), read(test.expressions[1]))
     if isinstance(condition, _COMPARED):
         return _closer(condition)
@@ -86,6 +120,20 @@ def _near(inner: Shape, outer: Shape) -> Near | None:
         return None
     radius = constant(outer.written_radius)
     return Near(Circle(inner.fixed, float(radius))) if radius is not None else None
+
+
+def _within(inner: exp.Expr, outer: exp.Expr) -> Within | None:
+    """A row's point in a constant polygon."""
+    if len(bare(outer).expressions) > _MOST_NUMBERS:
+        return None  # not even read: it may be large
+    point = read(inner)
+    if not isinstance(point, PointShape) or alias_of_point(point) is None:
+        return None
+    written = written_polygon(outer)
+    if written is not None:
+        return Within(written)
+    shape = read(outer)
+    return Within(shape.fixed) if isinstance(shape, PolygonShape) and shape.fixed is not None else None
 
 
 def _closer(condition: exp.Expr) -> Near | None:

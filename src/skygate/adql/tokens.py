@@ -13,15 +13,17 @@ from skygate.errors import BadQuery, Where
 MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 200_000
 
+_SPACE = re.compile(r"(?:\s++|--[^\n]*+)*+")
 _TOKEN = re.compile(
     r"""
-    (?P<space>\s+|--[^\n]*)
-  | (?P<word>[A-Za-z][A-Za-z0-9_]*)
+    (?:\s++|--[^\n]*+)*+
+    (?: (?P<word>[A-Za-z][A-Za-z0-9_]*)
   | (?P<number>(?:[0-9]+(?:\.(?!\.)[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
   | (?P<string>'(?:[^']|'')*')
   | (?P<name>"(?:[^"]|"")*")
   | (?P<foreign>/\*|->>?|=>|::|:=|==|\*\*|<=>|<<|>>|!~|[\[\]{}?$@#&|^~`%:\\!](?!=|\|))
   | (?P<op><>|!=|<=|>=|\|\||[(),.;*+\-/=<>])
+  | (?P<end>\Z))
     """,
     re.VERBOSE,
 )
@@ -94,26 +96,28 @@ def tokenize(text: str) -> list[Token]:
         )
     tokens: list[Token] = []
     add, match, position = tokens.append, _TOKEN.match, 0
-    while position < len(text):
+    while True:
         found = match(text, position)
         if found is None:
-            raise _unreadable(text, position)
-        kind, end = found.lastgroup, found.end()
+            raise _unreadable(text, len(text) - len(_SPACE.sub("", text[position:], count=1)))
+        kind = found.lastgroup
+        if kind is None or kind == "end":
+            break
+        piece = found.group(kind)
+        position, end = found.span(kind)
         if kind == "word":
-            word = found.group()
-            add(Token(word.upper(), word, position, end))
+            add(Token(piece.upper(), piece, position, end))
         elif kind == "op":
-            op = found.group()
-            add(Token(op, op, position, end))
+            add(Token(piece, piece, position, end))
         elif kind == "number":
             _check_number(text, position, end)
-            add(Token(NUMBER, found.group(), position, end))
+            add(Token(NUMBER, piece, position, end))
         elif kind == "string":
-            add(Token(STRING, found.group()[1:-1].replace("''", "'"), position, end))
+            add(Token(STRING, piece[1:-1].replace("''", "'"), position, end))
         elif kind == "name":
-            add(_delimited(text, found.group(), position, end))
-        elif kind == "foreign":
-            message, hint = FOREIGN[found.group()]
+            add(_delimited(text, piece, position, end))
+        else:
+            message, hint = FOREIGN[piece]
             raise BadQuery(message, hint=hint, where=place(text, position, end))
         position = end
     if len(tokens) > MAX_TOKENS:

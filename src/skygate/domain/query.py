@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from skygate.domain.catalog import Column, Part, Table
-from skygate.domain.sky import Circle
+from skygate.domain.condition import Condition
+from skygate.domain.sky import Circle, Polygon
 from skygate.domain.tally import Tally
 
 
@@ -70,18 +71,26 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """Rows with a position in a polygon or on its edges; the polygon is one that has an outline."""
+
+    polygon: Polygon
+
+
+@dataclass(frozen=True, slots=True)
 class Identified:
     """Rows whose main identifier has one of these values."""
 
     values: tuple[int, ...]
 
 
-Wanted = Near | Identified
+Wanted = Near | Within | Identified
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A question that needs no plan: plain columns of those rows of one table that are `wanted`.
+    """A question that needs no plan: plain columns of those rows of one table that are `wanted`, and of which
+    `where` is true.
 
     `columns` are names of the table, one for each column of the answer (which may be called otherwise). Of
     all such rows any `top` will do.
@@ -91,6 +100,12 @@ class Lookup:
     columns: tuple[str, ...]
     wanted: Wanted
     top: int | None = None
+    where: Condition | None = None
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The one that is looked into."""
+        return (self.table,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,11 @@ class Joining:
     columns: tuple[tuple[int, str], ...]
     wanted: Paired
     top: int | None = None
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Both."""
+        return self.one, self.other
 
 
 class Mark(Enum):
@@ -147,6 +167,15 @@ class Plan:
     def sources(self) -> tuple[Source, ...]:
         """Every use of a table, in order of appearance."""
         return tuple(p for p in self.pieces if isinstance(p, Source))
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of the sources."""
+        return tuple(source.table for source in self.sources)
+
+    def plan(self) -> Plan:
+        """Itself: other things that a query can be understood as make theirs."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)

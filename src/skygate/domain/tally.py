@@ -59,3 +59,8 @@ class Tally:
     def is_count(self) -> bool:
         """Whether only the rows of the whole table are counted."""
         return self.order is None and self.within is None and all(n.what is What.ROWS for n in self.numbers)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The one whose rows are counted."""
+        return (self.table,)

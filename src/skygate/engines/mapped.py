@@ -1,4 +1,4 @@
-"""Cones, identifiers and matches on mapped columns: a search and a few pages, no SQL.
+"""Regions, identifiers and matches on mapped columns: a search and a few pages, no SQL.
 
 Must not know: ADQL, HTTP. Answers are those of the SQL engines (tests/contracts), in the order of the sky.
 """
@@ -14,15 +14,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skygate.domain.catalog import CELL_ORDER, Column, Release, Table
-from skygate.domain.query import Identified, Limits, Near, Paired, Wanted
+from skygate.domain.condition import Condition
+from skygate.domain.query import Identified, Limits, Near, Paired, Wanted, Within
 from skygate.domain.sky import Circle, Position
 from skygate.engines.kept import Kept
 from skygate.engines.mapped_files import TOP_STEP, Mapped, names_of, open_mapped, read_about
 from skygate.engines.mapped_joins import JoinedRows
 from skygate.engines.mapped_runs import MappedRun, matched_batches, placed_batches, taken_batches
+from skygate.engines.mapped_where import fulfilling
 from skygate.sky import match
 from skygate.sky.cells import cell_size_deg
-from skygate.sky.cover import disc_ranges
+from skygate.sky.cover import disc_ranges, polygon_ranges
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -45,18 +47,25 @@ class MappedColumns:
         self._kept = Kept(open_mapped, read_about)
         self._mapped = self._kept.of
 
-    def find(self, release: Release, table: Table, wanted: Wanted) -> Rows | None:
-        """The wanted rows; None where SQL must look for them."""
+    def find(
+        self, release: Release, table: Table, wanted: Wanted, where: Condition | None = None
+    ) -> Rows | None:
+        """The wanted rows of which `where` is true; None where SQL must look for them."""
         mapped = self._mapped(release, table)
         if mapped is None:
             return None
         if isinstance(wanted, Identified):
-            return _identified(mapped, table, wanted.values)
-        if table.position is None or wanted.circle.radius_deg > _WIDEST_DEG:
+            return _identified(mapped, table, wanted.values, where)
+        if table.position is None:
             return None
-        spans = _spans_near(mapped, wanted)
+        if isinstance(wanted, Within):
+            spans = _spans_within(mapped, wanted)
+        else:
+            spans = _spans_near(mapped, wanted) if wanted.circle.radius_deg <= _WIDEST_DEG else None
+        if spans is None:
+            return None
         candidates = sum(end - first for first, end in spans)
-        return None if candidates > _MOST_ROWS else NearRows(mapped, wanted, spans, candidates)
+        return None if candidates > _MOST_ROWS else PlacedRows(mapped, wanted, where, spans, candidates)
 
     def match(
         self, release: Release, table: Table, positions: pa.Table, radius_deg: float, *, nearest: bool
@@ -89,20 +98,32 @@ class MappedColumns:
         return JoinedRows(mapped[0], mapped[1], wanted, self._threads)
 
 
-class NearRows:
-    """Rows that may lie in a disc."""
+class PlacedRows:
+    """Rows that may lie in a region."""
 
     def __init__(
-        self, mapped: Mapped, wanted: Near, spans: Sequence[tuple[int, int]], candidates: int
+        self,
+        mapped: Mapped,
+        wanted: Near | Within,
+        where: Condition | None,
+        spans: Sequence[tuple[int, int]],
+        candidates: int,
     ) -> None:
         self.candidates = candidates
-        self._mapped, self._wanted, self._spans = mapped, wanted, spans
+        self._mapped, self._wanted, self._where, self._spans = mapped, wanted, where, spans
 
     def run(self, names: Sequence[str], columns: tuple[Column, ...], limits: Limits) -> MappedRun:
-        """The rows in the disc."""
+        """The rows in the region."""
         schema = self._mapped.schema_of(*_called(names, columns))
-        most = limits.maxrec + 1
-        batches = placed_batches(self._mapped, self._wanted, self._spans, tuple(names), schema, most)
+        batches = placed_batches(
+            self._mapped,
+            self._wanted,
+            self._where,
+            self._spans,
+            names=tuple(names),
+            schema=schema,
+            most=limits.maxrec + 1,
+        )
         return MappedRun(columns, batches, limits)
 
 
@@ -156,7 +177,7 @@ class Matches:
         return MappedRun(columns, batches, limits)
 
 
-Rows = NearRows | KnownRows
+Rows = PlacedRows | KnownRows
 
 
 def spans_of(mapped: Mapped, first_cells: Ints, last_cells: Ints) -> tuple[Ints, Ints]:
@@ -178,14 +199,17 @@ def _called(names: Sequence[str], columns: tuple[Column, ...]) -> tuple[tuple[st
     return (asked, asked) if asked == called else (asked, called)
 
 
-def _identified(mapped: Mapped, table: Table, values: tuple[int, ...]) -> KnownRows | None:
+def _identified(
+    mapped: Mapped, table: Table, values: tuple[int, ...], where: Condition | None
+) -> KnownRows | None:
     if mapped.about.identifier is None or mapped.about.identifier != table.identifier:
         return None
     known = sorted({v for v in values if -(2**63) <= v < 2**63})
     wanted = np.array(known, dtype=np.int64)
     first, end = mapped.ids.searchsorted(wanted, "left"), mapped.ids.searchsorted(wanted, "right")
     places = [np.arange(a, b) for a, b in zip(first.tolist(), end.tolist(), strict=True) if a < b]
-    return KnownRows(mapped, np.sort(mapped.at[np.concatenate(places)]) if places else np.empty(0, np.int64))
+    rows = np.sort(mapped.at[np.concatenate(places)]) if places else np.empty(0, np.int64)
+    return KnownRows(mapped, rows if where is None else fulfilling(mapped, rows, where))
 
 
 def _spans_near(mapped: Mapped, wanted: Near) -> list[tuple[int, int]]:
@@ -201,7 +225,16 @@ def _spans_near(mapped: Mapped, wanted: Near) -> list[tuple[int, int]]:
                 spans.append((first, end))
         if sum(end - first for first, end in spans) <= _FEW:
             return spans
-    ranges = disc_ranges(wanted.circle)
+    return _spans_of_ranges(mapped, disc_ranges(wanted.circle))
+
+
+def _spans_within(mapped: Mapped, wanted: Within) -> list[tuple[int, int]] | None:
+    """Spans of rows that hold the polygon; None for wide ones."""
+    ranges = polygon_ranges(wanted.polygon, _WIDEST_DEG)
+    return None if ranges is None else _spans_of_ranges(mapped, ranges)
+
+
+def _spans_of_ranges(mapped: Mapped, ranges: Ints) -> list[tuple[int, int]]:
     first, end = spans_of(mapped, ranges[:, 0], ranges[:, 1])
     return [(a, b) for a, b in zip(first.tolist(), end.tolist(), strict=True) if a < b]
 

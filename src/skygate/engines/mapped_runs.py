@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 
 from skygate import wire
 from skygate.domain.catalog import Column
-from skygate.domain.query import Limits, Near, Outcome
+from skygate.domain.condition import Condition
+from skygate.domain.query import Limits, Near, Outcome, Within
 from skygate.engines.mapped_files import Mapped
+from skygate.engines.mapped_where import by_batch, fulfilling
 from skygate.errors import Cancelled, HouseError, TooCostly
-from skygate.sky import match
+from skygate.sky import exact, match
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -84,49 +87,67 @@ class MappedRun:
 
 def placed_batches(
     mapped: Mapped,
-    wanted: Near,
+    wanted: Near | Within,
+    where: Condition | None,
     spans: Sequence[tuple[int, int]],
+    *,
     names: tuple[str, ...],
     schema: pa.Schema,
     most: int,
 ) -> Batches:
-    """The rows of spans that lie in a disc, `most` of them or a few more."""
-    center, radius = wanted.circle.center, wanted.circle.radius_deg
-    limit = match.half_chord_limit(radius, rim=wanted.rim)
-    if not wanted.rim:
-        limit = float(np.nextafter(limit, -1.0))  # less than, where the test is "at most"
-    if sum(end - first for first, end in spans) <= _ONE_BY_ONE:
-        few: list[int] = []
-        for first, end in spans:
-            few += match.rows_inside(
-                center.ra_deg, center.dec_deg, limit, mapped.ra_seen, mapped.dec_seen, range(first, end)
-            )
-        if few:
-            yield from taken_batches(mapped, np.array(few[:most], dtype=np.int64), names, schema)
+    """The rows of spans that lie in a region and of which `where` is true, `most` of them or a few more."""
+    if isinstance(wanted, Near) and sum(end - first for first, end in spans) <= _ONE_BY_ONE:
+        few = _one_by_one(mapped, wanted, spans)
+        if where is not None:
+            few = fulfilling(mapped, few, where)
+        yield from taken_batches(mapped, few[:most], names, schema)
         return
+    inside = _in_disc(wanted) if isinstance(wanted, Near) else partial(exact.contains, wanted.polygon)
     found = 0
     for block in _blocks(spans):
         rows = np.concatenate([np.arange(first, end) for first, end in block])
-        ra = np.concatenate([mapped.ra[first:end] for first, end in block])
-        dec = np.concatenate([mapped.dec[first:end] for first, end in block])
-        rows = rows[match.half_chords(center.ra_deg, center.dec_deg, ra, dec) <= limit][: most - found]
+        if where is None:
+            ra = np.concatenate([mapped.ra[first:end] for first, end in block])
+            dec = np.concatenate([mapped.dec[first:end] for first, end in block])
+        else:  # values are compared faster than positions are looked at
+            rows = fulfilling(mapped, rows, where)
+            ra, dec = mapped.ra[rows], mapped.dec[rows]
+        rows = rows[inside(ra, dec)][: most - found]
         yield from taken_batches(mapped, rows, names, schema) if rows.size else (None,)
         found += rows.size
         if found >= most:
             return
 
 
+def _limit_of(wanted: Near) -> float:
+    limit = match.half_chord_limit(wanted.circle.radius_deg, rim=wanted.rim)
+    # less than, where the test is "at most"
+    return limit if wanted.rim else float(np.nextafter(limit, -1.0))
+
+
+def _in_disc(wanted: Near) -> Callable[[Floats, Floats], NDArray[np.bool_]]:
+    center, limit = wanted.circle.center, _limit_of(wanted)
+
+    def inside(ra: Floats, dec: Floats) -> NDArray[np.bool_]:
+        return np.asarray(match.half_chords(center.ra_deg, center.dec_deg, ra, dec) <= limit)
+
+    return inside
+
+
+def _one_by_one(mapped: Mapped, wanted: Near, spans: Sequence[tuple[int, int]]) -> Ints:
+    center, limit = wanted.circle.center, _limit_of(wanted)
+    few: list[int] = []
+    for first, end in spans:
+        few += match.rows_inside(
+            center.ra_deg, center.dec_deg, limit, mapped.ra_seen, mapped.dec_seen, range(first, end)
+        )
+    return np.array(few, dtype=np.int64)
+
+
 def taken_batches(mapped: Mapped, rows: Ints, names: tuple[str, ...], schema: pa.Schema) -> Batches:
     """Rows by ascending number, batch by batch."""
-    if rows.size == 0:
-        return
-    low = int(mapped.starts.searchsorted(rows[0], side="right")) - 1
-    begin = 0
-    while begin < rows.size:
-        end = int(rows.searchsorted(mapped.starts[low + 1]))
-        if end > begin:
-            yield _taken(mapped.batch(low), rows[begin:end] - mapped.starts[low], names, schema)
-        begin, low = end, low + 1
+    for number, part in by_batch(mapped, rows):
+        yield _taken(mapped.batch(number), part - mapped.starts[number], names, schema)
 
 
 def matched_batches(

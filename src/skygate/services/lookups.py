@@ -115,7 +115,7 @@ class Lookups:
         release = snapshot.release_of(lookup.table)
         if self._accelerator is None or release is None:
             return None
-        found = self._accelerator.find(release, lookup.table, lookup.wanted)
+        found = self._accelerator.find(release, lookup.table, lookup.wanted, lookup.where)
         return None if found is None else Ready(found, lookup.columns, columns, lookup.top)
 
     def _join(self, snapshot: Snapshot, lookup: Joining, columns: tuple[Column, ...]) -> Ready | None:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import TypeVar
 from weakref import WeakSet
 
 import pyarrow as pa
@@ -33,6 +33,7 @@ from skygate.services.places import Places
 from skygate.services.releases import ReleasesService, Snapshot
 from skygate.services.room import Room
 from skygate.services.spool import Spool
+from skygate.services.understanding import Checked, Compiler, Understood, checked
 
 _KEPT_SAMPLES = 256
 
@@ -56,29 +57,7 @@ class Bounds:
     """How long an answer that has begun may take to become complete before it is handed out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What a query was understood to mean, without running it."""
-
-    tables: tuple[Table, ...]
-    """Each table once, in order of appearance."""
-    columns: tuple[Column, ...]
-    """Columns of the answer."""
-    rows: int
-    """Rows that may have to be looked at, at most."""
-    bytes: int
-    """Bytes of the columns and files that may have to be read, at most (about)."""
-    files: int
-
-
-class Compiler(Protocol):
-    """Turns ADQL over a catalogue into a plan; raises `BadQuery` with its place."""
-
-    def __call__(self, text: str, catalog: Catalog, *, dialect: str) -> Plan:
-        """The plan in this engine's dialect."""
-        ...
-
-
+T = TypeVar("T")
 Look = Callable[[], Ready | None]
 """Asks an accelerator; None is "an engine must do it"."""
 
@@ -121,7 +100,8 @@ class QueriesService:
     async def check(self, user: Principal, query: Query) -> Checked:
         """What the query means and about how much it must read; raises what `run` would, but for limits."""
         snapshot = self._releases.snapshot(user)
-        plan, _ = await self._plan(self._checked_text(query.text), snapshot)
+        text = self._checked_text(query.text)
+        plan, _ = await self._in_lane(text, lambda: self._compiled(text, snapshot.catalog).plan())
         return checked(plan)
 
     async def run(self, user: Principal, query: Query) -> Rows:
@@ -131,18 +111,18 @@ class QueriesService:
         are raised while iterating. Cancelling the call stops the query.
         """
         asked = self._worded(user, query)
-        asked, plan = await self._understood(asked)
-        return await self._answer(asked, plan=plan)
+        asked, meant = await self._understood(asked)
+        return await self._answer(asked, meant=meant)
 
     def run_at_once(self, user: Principal, query: Query) -> AtOnce:
         """The answer of `run` where it is found in a moment, in this thread."""
         asked = self._worded(user, query)
         try:
-            plan = self._compiled(asked.text, asked.snapshot.catalog)
+            meant = self._compiled(asked.text, asked.snapshot.catalog)
         except SkygateError:
             return AtOnce(None, (), asked.snapshot.catalog)  # `run` says it, and logs it
-        rows = self._at_once(asked, self._lookup(asked, plan))
-        return AtOnce(rows, tuple(s.table for s in plan.sources), asked.snapshot.catalog)
+        rows = self._at_once(asked, self._lookup(asked, meant))
+        return AtOnce(rows, meant.tables, asked.snapshot.catalog)
 
     async def cone(
         self,
@@ -272,32 +252,35 @@ class QueriesService:
             )
         return text
 
-    async def _plan(self, text: str, snapshot: Snapshot) -> tuple[Plan, float]:
-        """The plan, and the seconds that it took to make."""
+    async def _in_lane(self, text: str, work: Callable[[], T]) -> tuple[T, float]:
+        """What the work of understanding a text gives, and the seconds that it took."""
         async with self._lanes.of(text):
             began = time.monotonic()
             try:
-                plan = await to_thread.run_sync(self._compiled, text, snapshot.catalog)
-                return plan, time.monotonic() - began
+                return await to_thread.run_sync(work), time.monotonic() - began
             except RecursionError:
                 raise BadQuery("the query is nested too deeply", hint="split it with WITH") from None
 
-    def _compiled(self, text: str, catalog: Catalog) -> Plan:
+    def _compiled(self, text: str, catalog: Catalog) -> Understood:
         return self._compile(text, catalog, dialect=self._engine.dialect)
 
-    async def _understood(self, asked: Asked) -> tuple[Asked, Plan]:
-        """The plan of a question, which has used up some of its time; what is wrong with it is logged."""
+    async def _understood(self, asked: Asked) -> tuple[Asked, Understood]:
+        """What a question means."""
+        return await self._understanding(asked, partial(self._compiled, asked.text, asked.snapshot.catalog))
+
+    async def _understanding(self, asked: Asked, work: Callable[[], T]) -> tuple[Asked, T]:
+        """The question, which has used up some of its time; what is wrong with it is logged."""
         try:
-            plan, spent_s = await self._plan(asked.text, asked.snapshot)
-            return replace(asked, spent_s=spent_s), plan
+            found, spent_s = await self._in_lane(asked.text, work)
+            return replace(asked, spent_s=asked.spent_s + spent_s), found
         except SkygateError as fault:
             tell(asked, None, fault, waited_s=None)
             raise
 
-    def _lookup(self, asked: Asked, plan: Plan) -> Look | None:
-        if plan.lookup is None:
+    def _lookup(self, asked: Asked, meant: Understood) -> Look | None:
+        if meant.lookup is None:
             return None
-        return partial(self._lookups.find, asked.snapshot, plan.lookup, plan.columns)
+        return partial(self._lookups.find, asked.snapshot, meant.lookup, meant.columns)
 
     def _at_once(self, asked: Asked, look: Look | None) -> Rows | None:
         """A small answer of an accelerator."""
@@ -318,23 +301,29 @@ class QueriesService:
         ready = look()
         return self._held(asked, ready) if ready is not None and ready.small else ready
 
-    async def _answer(self, asked: Asked, look: Look | None = None, *, plan: Plan | None = None) -> Rows:
+    async def _answer(
+        self, asked: Asked, look: Look | None = None, *, meant: Understood | None = None
+    ) -> Rows:
         """The answer of an accelerator, or else of the engine, to which the question goes as a plan."""
-        if plan is not None:
-            look = self._lookup(asked, plan)
+        if meant is not None:
+            look = self._lookup(asked, meant)
         if look is not None and asked.maxrec > 0:
             found = await to_thread.run_sync(self._looked, asked, look)
             if isinstance(found, Ready):
                 return await self._spooled(asked, found.columns, partial(found.run, self._limits(asked)))
             if found is not None:
                 return found
-        if plan is None:
-            asked, plan = await self._understood(asked)
+        if meant is None:
+            asked, meant = await self._understood(asked)
         if asked.maxrec == 0:
             # DALI 1.1, section 3.4.4: the columns alone, and no row is looked for
             outcome = Outcome(0, overflow=True)
             tell(asked, outcome, None, waited_s=0.0)
-            return Held(plan.columns, outcome)
+            return Held(meant.columns, outcome)
+        if isinstance(meant, Plan):
+            plan = meant
+        else:
+            asked, plan = await self._understanding(asked, meant.plan)
         start = partial(self._engine.run, plan, self._limits(asked), asked.snapshot.memory)
         return await self._spooled(asked, plan.columns, start)
 
@@ -376,18 +365,3 @@ class QueriesService:
         )
         self._spools.add(spool)
         return spool
-
-
-def checked(plan: Plan) -> Checked:
-    """What a plan reads, from the sizes of the parts that its sources need; nothing where it only counts."""
-    tables: dict[str, Table] = {}
-    rows = size = files = 0
-    counted = isinstance(plan.lookup, Tally) and plan.lookup.is_count
-    for source in plan.sources:
-        tables.setdefault(source.table.full_name, source.table)
-        parts = () if counted else source.parts
-        share = len(source.columns) / max(1, len(source.table.columns))
-        rows += sum(p.rows for p in parts)
-        size += int(sum(p.size_bytes for p in parts) * min(1.0, share))
-        files += len(parts)
-    return Checked(tuple(tables.values()), plan.columns, rows, size, files)

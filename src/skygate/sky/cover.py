@@ -16,7 +16,16 @@ from skygate.domain.sky import Box, Circle, Polygon, Region
 from skygate.sky import cells as cells_of
 from skygate.sky import ranges as ranges_of
 from skygate.sky.exact import separation_deg
-from skygate.sky.outline import Floats, edge_distance, outline_of, surely, vectors_of
+from skygate.sky.outline import (
+    Floats,
+    area_share,
+    edge_distance,
+    least_heights,
+    outline_of,
+    position_of,
+    surely,
+    vectors_of,
+)
 from skygate.sky.ranges import Ranges
 
 Judge = Callable[[Floats, Floats, float], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
@@ -27,6 +36,8 @@ _PAD_RAD = 1e-8
 _SMALLEST_RAD = 1e-6
 _FINEST_ORDER = 27
 """hpgeom looks two orders deeper than it answers."""
+_FILLED = 0.3
+"""Of the disc around a polygon: a square has 0.64 of it."""
 _WIDEST_QUERY_DEG = 85.0
 """Beyond this hpgeom's discs lose cells at low orders (seen from 139 degrees on)."""
 
@@ -61,6 +72,21 @@ def disc_ranges(circle: Circle) -> Ranges:
     return _query(center.ra_deg, center.dec_deg, radius, min(_FINEST_ORDER, cells_of.order_for(size) + 3))
 
 
+def polygon_ranges(polygon: Polygon, widest_deg: float) -> Ranges | None:
+    """Ranges of cells, as many as it takes, that hold a polygon and what is around it: quickly found.
+
+    None where the disc around it has a radius of more than `widest_deg` (at most 85). A polygon that fills
+    much of that disc is covered with it, and others by `cover`.
+    """
+    outline = outline_of(polygon)
+    radius = outline.radius_rad
+    if radius > np.radians(widest_deg):
+        return None
+    if area_share(outline) < _FILLED:
+        return cover(polygon, max_ranges=64)
+    return disc_ranges(Circle(position_of(outline.axis), float(np.degrees(radius))))
+
+
 def _cover_circle(circle: Circle, max_ranges: int) -> Ranges:
     center, radius = circle.center, circle.radius_deg
     if radius > _WIDEST_QUERY_DEG:
@@ -90,6 +116,9 @@ def _cover_polygon(polygon: Polygon, max_ranges: int) -> Ranges:
 
     def judge(ra: Floats, dec: Floats, radius_deg: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         points = vectors_of(ra, dec)
+        if outline.plain:
+            heights, sine = least_heights(outline, points), np.sin(np.radians(radius_deg))
+            return heights >= -sine, heights > sine
         holds = surely(outline, points)
         near = edge_distance(outline, points) <= np.radians(radius_deg)
         return holds | near, holds & ~near

@@ -22,6 +22,10 @@ TOLERANCE_DEG = 1e-12
 TOLERANCE_RAD = float(np.radians(TOLERANCE_DEG))
 _WIDEST_RAD = float(np.radians(89.9))
 _PRECISE_PLANE_RAD = 1e-3
+_MARGIN = 1e-9
+"""Sines of angles: nearer to an edge's great circle than this is not plain; far more than all rounding."""
+_PLAIN_RAD, _PLAIN_EDGE = float(np.radians(60.0)), 1e-6
+"""Wider polygons, and those with shorter edges, are not plain."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,10 +40,10 @@ class Outline:
     east: Floats
     north: Floats
     plane: Floats
-    sides: tuple[Floats, Floats]
-    """Per edge, normals of the planes through its ends: a point between both is beside the edge."""
     radius_rad: float
     """All of the polygon is within this angle of `axis`."""
+    plain: bool
+    """Whether it is what the edges' half-spheres have in common, with room to spare at each corner."""
 
 
 def vectors_of(ra_deg: Floats | float, dec_deg: Floats | float) -> Floats:
@@ -73,20 +77,16 @@ def outline_of(polygon: Polygon) -> Outline:
         )
     east, north = _frame(axis)
     plane = _project(corners, axis, east, north)
-    if np.linalg.svd(plane - plane.mean(axis=0), compute_uv=False)[-1] <= TOLERANCE_RAD:
-        raise BadRegion("the polygon has no area", hint="its corners lie on one great circle")
-    if _crosses_itself(plane):
-        raise BadRegion(
-            "the polygon's edges cross each other", hint="give the corners in order around the outline"
-        )
-    if _plane_area(plane) < 0:
-        corners, plane = corners[::-1], plane[::-1]
-    normals = np.cross(corners, np.roll(corners, -1, axis=0) - corners)
-    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-    starts = np.asarray(np.cross(normals, corners), dtype=np.float64)
-    ends: Floats = np.asarray(np.cross(np.roll(corners, -1, axis=0), normals), dtype=np.float64)
-    arrays = (np.ascontiguousarray(a) for a in (corners, normals, axis, east, north, plane))
-    return Outline(*arrays, sides=(starts, ends), radius_rad=radius)
+    normals = _normals(corners)
+    turn = _turn(corners, normals) if radius <= _PLAIN_RAD else 0
+    plain = turn != 0
+    if not plain:
+        _refuse_odd(plane)
+        turn = 1 if _plane_area(plane) >= 0 else -1
+    if turn < 0:
+        corners, plane = np.ascontiguousarray(corners[::-1]), np.ascontiguousarray(plane[::-1])
+        normals = _normals(corners)
+    return Outline(corners, normals, axis, east, north, plane, radius_rad=radius, plain=plain)
 
 
 def box_polygon(center: Position, width_deg: float, height_deg: float) -> Polygon:
@@ -112,6 +112,26 @@ def box_polygon(center: Position, width_deg: float, height_deg: float) -> Polygo
 
 def inside(outline: Outline, points: Floats) -> NDArray[np.bool_]:
     """Which unit vectors (n, 3) are in the polygon or within `TOLERANCE_DEG` of its edges."""
+    if not outline.plain:
+        return _inside(outline, points)
+    heights = least_heights(outline, points)
+    out = heights > _MARGIN
+    unsure = np.flatnonzero(np.abs(heights) <= _MARGIN)
+    if len(unsure):
+        out[unsure] = _inside(outline, points[unsure])
+    return out
+
+
+def least_heights(outline: Outline, points: Floats) -> Floats:
+    """The sine of the angle by which each unit vector (n, 3) is above all edges of a plain polygon.
+
+    Positive inside. A disc is inside where the sine of its radius is less, and does not touch the polygon
+    where that is less than the negative height.
+    """
+    return np.asarray((outline.normals @ points.T).min(axis=0))
+
+
+def _inside(outline: Outline, points: Floats) -> NDArray[np.bool_]:
     depth = points @ outline.axis
     near = np.flatnonzero(depth >= np.cos(min(outline.radius_rad + 1e-9, np.pi / 2)) - 1e-15)
     out = np.zeros(len(points), dtype=np.bool_)
@@ -139,7 +159,7 @@ def _within(outline: Outline, some: Floats, depth: Floats) -> NDArray[np.bool_]:
     """By the crossings of a ray in the plane (Shimrat 1962)."""
     x, y = (some @ outline.east) / depth, (some @ outline.north) / depth
     odd = np.zeros(len(some), dtype=np.bool_)
-    following = np.roll(outline.plane, -1, axis=0)
+    following = _following(outline.plane)
     for (x1, y1), (x2, y2) in zip(outline.plane.tolist(), following.tolist(), strict=True):
         if y1 == y2:
             continue
@@ -150,8 +170,8 @@ def _within(outline: Outline, some: Floats, depth: Floats) -> NDArray[np.bool_]:
 def edge_distance(outline: Outline, points: Floats) -> Floats:
     """The angle in radians from each unit vector (n, 3) to the nearest edge."""
     least = np.full(len(points), np.inf)
-    following = np.roll(outline.corners, -1, axis=0)
-    edges = zip(outline.corners, following, outline.normals, *outline.sides, strict=True)
+    following = _following(outline.corners)
+    edges = zip(outline.corners, following, outline.normals, *_sides(outline), strict=True)
     for a, b, normal, start, end in edges:
         from_a, from_b = points - a, points - b
         # differences keep the precision of edges much shorter than a radian
@@ -164,12 +184,17 @@ def edge_distance(outline: Outline, points: Floats) -> Floats:
     return least
 
 
+def _sides(outline: Outline) -> tuple[Floats, Floats]:
+    """Per edge, normals of the planes through its ends: a point between both is beside the edge."""
+    return _cross(outline.normals, outline.corners), _cross(_following(outline.corners), outline.normals)
+
+
 def latitudes_deg(outline: Outline) -> tuple[float, float]:
     """Between which latitudes the polygon lies: of its corners, of edges that bulge past them, or a pole."""
     low, high = (float(f(outline.corners[:, 2])) for f in (np.min, np.max))
     poles = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
     north, south = surely(outline, poles).tolist()
-    for normal, start, end in zip(outline.normals, *outline.sides, strict=True):
+    for normal, start, end in zip(outline.normals, *_sides(outline), strict=True):
         across = float(np.hypot(normal[0], normal[1]))
         if across < 1e-12:
             continue
@@ -181,6 +206,11 @@ def latitudes_deg(outline: Outline) -> tuple[float, float]:
     low, high = -1.0 if south else low, 1.0 if north else high
     ends = np.degrees(np.arcsin(np.clip([low, high], -1.0, 1.0)))
     return float(ends[0]), float(ends[1])
+
+
+def area_share(outline: Outline) -> float:
+    """About how much of the disc around it a polygon is: as much as in the plane of its projection."""
+    return _plane_area(outline.plane) / (np.pi * np.tan(outline.radius_rad) ** 2)
 
 
 def area_sr(outline: Outline) -> float:
@@ -195,7 +225,7 @@ def centroid(outline: Outline) -> Position:
     """The centre of area: the direction of the integral of the unit vectors over the polygon."""
     if outline.radius_rad < _PRECISE_PLANE_RAD:
         x, y = outline.plane.T
-        x2, y2 = np.roll(outline.plane, -1, axis=0).T
+        x2, y2 = _following(outline.plane).T
         cross = x * y2 - x2 * y
         cx, cy = (np.sum((u + u2) * cross) / (3 * np.sum(cross)) for u, u2 in ((x, x2), (y, y2)))
         return position_of(outline.axis + cx * outline.east + cy * outline.north)
@@ -211,8 +241,8 @@ def _coordinates(polygon: Polygon) -> tuple[Floats, Floats]:
 
 def _distinct(corners: Floats) -> Floats:
     """Without corners that repeat the one before them (the first may be repeated at the end)."""
-    far = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1) > TOLERANCE_RAD
-    return corners[far]
+    before = np.concatenate([corners[-1:], corners[:-1]])
+    return corners[np.linalg.norm(corners - before, axis=1) > TOLERANCE_RAD]
 
 
 def _cap(corners: Floats) -> tuple[Floats, float]:
@@ -232,30 +262,72 @@ def _cap(corners: Floats) -> tuple[Floats, float]:
     return best, radius
 
 
+def _normals(corners: Floats) -> Floats:
+    """Unit normals of the edges from each corner to the next."""
+    normals = _cross(corners, _following(corners) - corners)
+    return normals / np.sqrt(np.einsum("ij,ij->i", normals, normals))[:, None]
+
+
+def _turn(corners: Floats, normals: Floats) -> int:
+    """1 or -1 where all edges, none of them short, have the other corners clearly left, or right; else 0."""
+    count = len(corners)
+    edges = _following(corners) - corners
+    if np.einsum("ij,ij->i", edges, edges).min() <= _PLAIN_EDGE**2:
+        return 0
+    heights = normals @ corners.T - np.einsum("ij,ij->i", normals, corners)[:, None]
+    first, own = float(heights[0, 2]), np.arange(count)
+    heights[own, own] = heights[own, (own + 1) % count] = first
+    if first > 0:
+        return int(heights.min() > _MARGIN)
+    return -int(heights.max() < -_MARGIN)
+
+
+def _refuse_odd(plane: Floats) -> None:
+    if np.linalg.svd(plane - plane.mean(axis=0), compute_uv=False)[-1] <= TOLERANCE_RAD:
+        raise BadRegion("the polygon has no area", hint="its corners lie on one great circle")
+    if _crosses_itself(plane):
+        raise BadRegion(
+            "the polygon's edges cross each other", hint="give the corners in order around the outline"
+        )
+
+
+def _following(corners: Floats) -> Floats:
+    """The corner after each."""
+    return np.concatenate([corners[1:], corners[:1]])
+
+
+def _cross(a: Floats, b: Floats) -> Floats:
+    """`np.cross` of vectors (n, 3), several times faster for few."""
+    (ax, ay, az), (bx, by, bz) = a.T, b.T
+    out = np.empty_like(a)
+    out[:, 0], out[:, 1], out[:, 2] = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    return out
+
+
 def _farthest(axis: Floats, corners: Floats) -> float:
     return float(2 * np.arcsin(min(1.0, np.linalg.norm(corners - axis, axis=1).max() / 2)))
 
 
 def _frame(axis: Floats) -> tuple[Floats, Floats]:
-    helper = np.zeros(3)
-    helper[int(np.argmin(np.abs(axis)))] = 1.0
-    east = np.cross(helper, axis)
+    helper = np.zeros((1, 3))
+    helper[0, int(np.argmin(np.abs(axis)))] = 1.0
+    east = _cross(helper, axis[None])
     east = east / np.linalg.norm(east)
-    return east, np.cross(axis, east)
+    return east[0], _cross(axis[None], east)[0]
 
 
 def _project(points: Floats, axis: Floats, east: Floats, north: Floats) -> Floats:
-    return np.stack([points @ east, points @ north], axis=1) / (points @ axis)[:, None]
+    return (points @ np.array((east, north)).T) / (points @ axis)[:, None]
 
 
 def _plane_area(plane: Floats) -> float:
-    (x, y), (x2, y2) = plane.T, np.roll(plane, -1, axis=0).T
+    (x, y), (x2, y2) = plane.T, _following(plane).T
     return float(np.sum(x * y2 - x2 * y) / 2)
 
 
 def _crosses_itself(plane: Floats) -> bool:
     """Whether two edges that are not neighbours meet, or neighbours fold back on each other."""
-    following = np.roll(plane, -1, axis=0)
+    following = _following(plane)
     n = len(plane)
     for i in range(n - 1):
         others = np.arange(i + 1, n)

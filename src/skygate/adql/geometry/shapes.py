@@ -101,6 +101,18 @@ def read(node: exp.Expr) -> Shape:
     )
 
 
+def written_polygon(node: exp.Expr) -> Polygon | None:
+    """The polygon that a call of POLYGON spells with numbers alone; raises `BadRegion` where it is none."""
+    node = bare(node)
+    numbers = [constant(argument) for argument in node.expressions]
+    known = [float(number) for number in numbers if number is not None]
+    if name_of(node) != "POLYGON" or len(known) != len(numbers) or len(known) % 2:
+        return None
+    polygon = Polygon(tuple(map(Position, known[::2], known[1::2])))
+    outline_of(polygon)
+    return polygon
+
+
 def read_point(node: exp.Expr) -> PointShape:
     """The point that a node stands for; raises `BadQuery` where it is none."""
     shape = read(node)

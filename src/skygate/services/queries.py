@@ -23,6 +23,7 @@ from skygate.domain.query import Limits, Lookup, Near, Outcome, Plan, Query
 from skygate.domain.sky import Circle
 from skygate.errors import BadParameter, BadQuery, SkygateError, Where
 from skygate.ports import Accelerator, Engine, Rows, Run
+from skygate.room import Room
 from skygate.services import questions
 from skygate.services.asked import Asked, tell
 from skygate.services.held import Held, whole
@@ -30,7 +31,6 @@ from skygate.services.lanes import Lanes
 from skygate.services.lookups import AtOnce, Lookups, Ready
 from skygate.services.places import Places
 from skygate.services.releases import ReleasesService, Snapshot
-from skygate.services.room import Room
 from skygate.services.spool import Spool
 
 _KEPT_SAMPLES = 256

@@ -1,5 +1,6 @@
 """A disk that takes no more: whoever keeps an answer on it says so, and leaves nothing behind."""
 
+import gc
 import os
 import resource
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from skygate.domain.catalog import Column, Datatype
 from skygate.domain.query import About, Outcome
 from skygate.errors import NoRoom
 from skygate.formats import media
-from skygate.services.room import Room
+from skygate.formats import spool as formats_spool
+from skygate.room import Room
 from skygate.services.spool import Spool
 
 COLUMNS = (Column("n", Datatype.LONG), Column("x", Datatype.DOUBLE))
@@ -54,15 +56,20 @@ def files_open() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-@pytest.mark.parametrize("name", ["fits", "parquet", "hdf5"])
-def test_files_whose_heads_count_need_room(small_files, name):
+@pytest.mark.parametrize(
+    ("name", "held_bytes"), [("fits", 10_000), ("parquet", 0), ("hdf5", 10_000), ("hdf5", 1 << 30)]
+)
+def test_files_whose_heads_count_need_room(small_files, monkeypatch, name, held_bytes):
+    monkeypatch.setattr(formats_spool, "MEMORY_BYTES", held_bytes)
     list(media.write(media.pick("json"), Answer(), About()))  # whatever is opened once
     before = files_open()
     with pytest.raises(NoRoom, match="no room left") as caught:
         list(media.write(media.pick(name), Answer(), About()))
     assert isinstance(caught.value.__cause__, OSError)
     assert "/tmp" not in str(caught.value)
-    assert files_open() <= before + (name == "hdf5")
+    gc.collect()
+    assert files_open() == before
+    assert formats_spool.ROOM.taken == (0, 0)
 
 
 def test_an_answer_that_waits_for_its_reader_needs_room(small_files):

@@ -12,7 +12,7 @@ from skygate import wire
 from skygate.domain.catalog import Column, Datatype
 from skygate.domain.query import Outcome
 from skygate.errors import BadQuery, Cancelled, HouseError, NoRoom, TooCostly
-from skygate.services.room import Room
+from skygate.room import Room
 from skygate.services.spool import Spool
 
 COLUMNS = (Column("n", Datatype.LONG), Column("t", Datatype.UNICODE, arraysize="*"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -30,7 +30,7 @@ _CHUNK = 1 << 18
 _ROW_GROUP = 122_880
 
 
-def write_arrow(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
+def write_arrow(rows: Rows, about: About, *, form: Format) -> Generator[bytes]:
     """An IPC stream; the schema's metadata carry the query and remarks, each field's its unit and UCD."""
     del form
     schema = wire.arrow_schema(rows.columns).with_metadata(metadata_of(about))
@@ -70,7 +70,7 @@ def metadata_of(about: About) -> dict[str, str]:
     return found
 
 
-def write_parquet(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
+def write_parquet(rows: Rows, about: About, *, form: Format) -> Generator[bytes]:
     """A Parquet file, written to disk first: its end holds what is known last."""
     del form
     with tempfile.TemporaryFile(prefix="skygate-parquet-") as handle:

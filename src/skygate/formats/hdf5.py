@@ -7,9 +7,11 @@ longest. Must not know: HTTP.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -26,6 +28,8 @@ from skygate.formats.text import column_json, infos_of
 from skygate.wire import arrow_type, fixed_length
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
     from skygate.domain.query import About
     from skygate.formats.media import Format
     from skygate.ports import Rows
@@ -47,17 +51,76 @@ class _Place:
     masked: bool
 
 
-def write(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
+def write(rows: Rows, about: About, *, form: Format) -> Generator[bytes]:
     """An HDF5 file. Raises before the first byte what breaks the answer off."""
     del form
-    with tempfile.TemporaryFile(prefix="skygate-hdf5-") as handle:
+    with tempfile.TemporaryFile(prefix="skygate-hdf5-", buffering=0) as handle:
         file = cast("BinaryIO", handle)
         with Spool(rows) as spool:
-            _write(spool, about, file)
+            disk = _Disk(file.fileno())
+            try:
+                _write(spool, about, disk)
+            finally:
+                disk.check()
         yield from chunks_of(file)
 
 
-def _write(spool: Spool, about: About, file: BinaryIO) -> None:
+class _Disk(io.RawIOBase):
+    """A file in which nothing fails: HDF5 does not survive that, and takes the process with it.
+
+    `check` raises the OSError that was met first.
+    """
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._at = 0
+        self._fault: OSError | None = None
+
+    def check(self) -> None:
+        """Raise what went wrong; what HDF5 made of that is of no interest then."""
+        if self._fault is not None:
+            raise self._fault from None
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go there: in a file that is written in any order, a position is all."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: os.fstat(self._file).st_size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write all of it, or remember why not."""
+        view = memoryview(data).cast("B")
+        size = len(view)
+        try:
+            while view and self._fault is None:
+                put = os.pwrite(self._file, view, self._at + size - len(view))
+                view = view[put:]
+        except OSError as fault:
+            self._fault = fault
+        self._at += size
+        return size
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read all of it; what was never written is zeros."""
+        view = memoryview(buffer).cast("B")
+        size = len(view)
+        while view and (got := os.preadv(self._file, [view], self._at + size - len(view))):
+            view = view[got:]
+        view[:] = bytes(len(view))
+        self._at += size
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """End the file there."""
+        end = self._at if size is None else size
+        try:
+            os.ftruncate(self._file, end)
+        except OSError as fault:
+            self._fault = self._fault or fault
+        return end
+
+
+def _write(spool: Spool, about: About, file: _Disk) -> None:
     import h5py
 
     places = [_place(c, m) for c, m in zip(spool.columns, spool.measures, strict=True)]
@@ -78,7 +141,7 @@ def _write(spool: Spool, about: About, file: BinaryIO) -> None:
                 where=Where(name="RESPONSEFORMAT"),
             ) from fault
         at = 0
-        for batch in spool:
+        for batch in spool.last():
             data[at : at + batch.num_rows] = _records(places, batch, dtype)
             at += batch.num_rows
         data.attrs["overflow"] = "true" if spool.outcome.overflow else "false"

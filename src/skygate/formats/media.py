@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
 from skygate.domain.query import About
 from skygate.errors import BadParameter, NoRoom, Where
+from skygate.formats.ahead import ahead
 from skygate.ports import Rows
 
 _OUTPUT = "ivo://ivoa.net/std/TAPRegExt#output-"
@@ -53,7 +54,7 @@ class Format:
 
 
 class _Writer(Protocol):
-    def __call__(self, rows: Rows, about: About, *, form: Format) -> Iterator[bytes]: ...
+    def __call__(self, rows: Rows, about: About, *, form: Format) -> Generator[bytes]: ...
 
 
 def _votable(serialization: str, **more: object) -> Format:
@@ -246,7 +247,7 @@ def write(form: Format, rows: Rows, about: About) -> Iterator[bytes]:
     module, function = form.writer.split(":")
     writer = cast("_Writer", getattr(importlib.import_module(module), function))
     try:
-        yield from writer(rows, about, form=form)
+        yield from ahead(writer(rows, about, form=form), stop=rows.close)
     except OSError as fault:  # of a temporary file: rows raise errors of ours
         fault.filename = fault.filename or tempfile.gettempdir()
         raise NoRoom(

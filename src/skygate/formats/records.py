@@ -222,6 +222,8 @@ def padded(offsets: Values, data: Values, *, size: int, name: str) -> Values:
         raise HouseError(
             f"column {name} holds a text of {int(lengths.max())} bytes, its description allows {size}"
         )
-    out = np.zeros((len(lengths), size), np.uint8)
-    out[np.arange(size) < lengths[:, None]] = data
-    return out
+    if data.size == size * len(lengths):
+        return data.reshape(-1, size)
+    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(np.ascontiguousarray(data))]
+    filled = pc.ascii_rpad(pa.Array.from_buffers(pa.string(), len(lengths), buffers), size, padding="\0")
+    return np.frombuffer(filled.buffers()[2], np.uint8, size * len(lengths)).reshape(-1, size)

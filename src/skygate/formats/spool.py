@@ -1,11 +1,12 @@
-"""An answer kept on disk until it is complete, and measured on the way: for formats whose heads need it."""
+"""An answer kept until it is complete, and measured on the way: for formats whose heads need it."""
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mmap import PROT_READ, mmap
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -14,13 +15,20 @@ from pyarrow import compute
 
 from skygate import wire
 from skygate.domain.query import Outcome
+from skygate.errors import HouseError
 from skygate.formats.spelling import is_printable, slices
+from skygate.room import Room
 
 if TYPE_CHECKING:
     from skygate.domain.catalog import Column
     from skygate.ports import Rows
 
 pc: Any = compute
+
+MEMORY_BYTES = 128 << 20
+"""Of one answer; what is beyond lies on disk."""
+ROOM = Room(memory_bytes=256 << 20, disk_bytes=0)
+"""For all answers of this process that are kept here."""
 
 
 @dataclass(slots=True)
@@ -63,41 +71,76 @@ class Measure:
 
 
 class Spool:
-    """All rows of an answer in a temporary file without a name, as an Arrow IPC file.
+    """All rows of an answer: the first in memory, the others in a temporary file without a name.
 
-    Raises what the answer raises; the disk is freed by `close`, or by the end of the process.
+    Raises what the answer raises; memory and disk are freed by `close`, or by the end of the process.
     """
 
     def __init__(self, rows: Rows) -> None:
         self.columns: tuple[Column, ...] = rows.columns
         self.schema = wire.arrow_schema(rows.columns)
         self.measures = [Measure() for _ in self.columns]
-        self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="skygate-answer-"))  # noqa: SIM115
+        self._held: deque[pa.RecordBatch] = deque()
+        self._held_bytes = 0
+        self._file: BinaryIO | None = None
+        self._places: list[tuple[int, int]] = []
+        """Where each batch lies in the file, and its size in bytes."""
+        self._written = 0
         try:
-            with pa.ipc.new_stream(self._file, self.schema) as writer:
-                for batch in rows:
-                    self._measure(batch)
-                    for piece in slices(batch):
-                        writer.write_batch(piece)
-            self._file.flush()
+            for batch in rows:
+                for measure, values in zip(self.measures, batch.columns, strict=True):
+                    measure.add(values)
+                for piece in slices(batch):
+                    self._put(piece)
         except BaseException:
             self.close()
             raise
         self.outcome = rows.outcome or Outcome(0, overflow=False)
 
-    def _measure(self, batch: pa.RecordBatch) -> None:
-        for measure, values in zip(self.measures, batch.columns, strict=True):
-            measure.add(values)
+    def _put(self, batch: pa.RecordBatch) -> None:
+        size = batch.nbytes
+        if self._file is None and self._held_bytes + size <= MEMORY_BYTES and ROOM.take_memory(size):
+            self._held.append(batch)
+            self._held_bytes += size
+            return
+        if self._file is None:
+            file = tempfile.TemporaryFile(prefix="skygate-answer-", buffering=0)  # noqa: SIM115
+            self._file = cast("BinaryIO", file)
+        data = memoryview(batch.serialize())
+        self._places.append((self._written, len(data)))
+        self._written += len(data)
+        while data:
+            data = data[self._file.write(data) :]
+
+    def _stored(self) -> Iterator[pa.RecordBatch]:
+        for offset, size in self._places:
+            if self._file is None:
+                raise HouseError("an answer is read that was given up")
+            yield pa.ipc.read_record_batch(pa.py_buffer(_read(self._file, offset, size)), self.schema)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """The batches again, as often as wanted; none of them is large."""
-        mapped = pa.py_buffer(mmap(self._file.fileno(), 0, prot=PROT_READ))
-        with pa.ipc.open_stream(mapped) as reader:
-            yield from reader
+        """The batches, as often as wanted; none of them is large."""
+        yield from self._held
+        yield from self._stored()
+
+    def last(self) -> Iterator[pa.RecordBatch]:
+        """The batches for the last time: memory is freed as they go."""
+        while self._held:
+            batch = self._held.popleft()
+            yield batch
+            self._let_go(batch.nbytes)
+        yield from self._stored()
+
+    def _let_go(self, size: int) -> None:
+        self._held_bytes -= size
+        ROOM.give_back(memory=size)
 
     def close(self) -> None:
-        """Free the disk."""
-        self._file.close()
+        """Free memory and disk."""
+        self._held.clear()
+        self._let_go(self._held_bytes)
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> Spool:
         return self
@@ -106,3 +149,11 @@ class Spool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _read(file: BinaryIO, offset: int, size: int) -> bytes:
+    """That piece of a file, to which a system call alone may not come."""
+    data = os.pread(file.fileno(), size, offset)
+    while len(data) < size and (more := os.pread(file.fileno(), size - len(data), offset + len(data))):
+        data += more
+    return data

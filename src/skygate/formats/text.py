@@ -7,9 +7,8 @@ Must not know: HTTP.
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,11 +30,13 @@ _JSON = Spelling(
     None, None, None, "true", "false", separator=",", element_null="null", opening="[", closing="]"
 )
 _BETWEEN = "],\n["
+_PART_ROWS = 16_384
+"""Rows spelled at once: their text stays in the cache of a core, and there is enough for every core."""
 _CONTROLS = tuple(chr(c) for c in range(0x20))
 _FIELDS = ("name", "datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description")
 
 
-def write_delimited(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
+def write_delimited(rows: Rows, about: About, *, form: Format) -> Generator[bytes]:
     """CSV or TSV. An answer that breaks off raises; too many rows leave no mark here."""
     del about
     delimiter = form.options[0]
@@ -45,9 +46,15 @@ def write_delimited(rows: Rows, about: About, *, form: Format) -> Iterator[bytes
         names = [pa.array([c.name], pa.string()) for c in rows.columns]
         yield _lines(names, separator=delimiter)
     while first is not None:
-        for piece in slices(first):
-            yield _delimited(piece, delimiter)
+        for part in _parts(first):
+            yield _delimited(part, delimiter)
         first = next(batches, None)
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    for piece in slices(batch):
+        for at in range(0, piece.num_rows, _PART_ROWS):
+            yield piece.slice(at, _PART_ROWS)
 
 
 def _delimited(piece: pa.RecordBatch, delimiter: str) -> bytes:
@@ -65,12 +72,31 @@ def _lines(columns: Sequence[pa.Array], **how: Any) -> bytes:
     import polars
 
     frame: Any = polars.from_arrow(pa.RecordBatch.from_arrays(columns, [str(i) for i in range(len(columns))]))
-    sink = io.BytesIO()
+    sink = _Sink()
     frame.write_csv(sink, include_header=False, **how)
-    return sink.getvalue()
+    return sink.taken()
 
 
-def write_json(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
+class _Sink:
+    """A file to which bytes are written that it keeps as they are; a `BytesIO` would copy them."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        """Keep it."""
+        self._pieces.append(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def taken(self) -> bytes:
+        """All that was written."""
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+
+def write_json(rows: Rows, about: About, *, form: Format) -> Generator[bytes]:
     """One object: `metadata`, `columns`, `data` (an array a row), then `rows` and `overflow`.
 
     Null, NaN and the infinities are all `null`; a `long` is a JSON number of up to 19 digits.
@@ -85,8 +111,8 @@ def write_json(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
     yield f'{{"metadata":{_dump(head)},\n"columns":{_dump(columns)},\n"data":['.encode()
     before = "\n"
     while first is not None:
-        for piece in slices(first):
-            yield before.encode() + _json_rows(rows.columns, piece)
+        for part in _parts(first):
+            yield _json_rows(rows.columns, part, before)
             before = ",\n"
         first = next(batches, None)
     outcome = rows.outcome
@@ -116,8 +142,8 @@ def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _json_rows(columns: Sequence[Column], piece: pa.RecordBatch) -> bytes:
-    """The rows as arrays, with a comma and a line break between them."""
+def _json_rows(columns: Sequence[Column], piece: pa.RecordBatch, before: str) -> bytes:
+    """The rows as arrays, with a comma and a line break between them, after `before`."""
     cells: list[pa.Array] = []
     for column, values in zip(columns, piece.columns, strict=True):
         text = _finite(values) if _is_plain(values.type) else spell(values, _JSON)
@@ -127,7 +153,7 @@ def _json_rows(columns: Sequence[Column], piece: pa.RecordBatch) -> bytes:
             text = pc.binary_join_element_wise('"', text, '"', "")
         cells.append(text)
     lines = _lines(cells, null_value="null", quote_style="never", line_terminator=_BETWEEN)
-    return b"[" + lines.removesuffix(_BETWEEN.encode()) + b"]"
+    return b"".join((f"{before}[".encode(), memoryview(lines)[: -len(_BETWEEN)], b"]"))
 
 
 def _finite(values: pa.Array) -> pa.Array:

@@ -6,7 +6,7 @@ Must not know: HTTP. Namespace and structure: VOTable 1.4, sections 3, 4 and 6.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,7 @@ class Serialization:
     """The datatype that is declared."""
 
 
-def write(rows: Rows, about: About, *, form: Format) -> Iterator[bytes]:
+def write(rows: Rows, about: About, *, form: Format) -> Generator[bytes]:
     """The answer as one document. A fault after the first byte becomes QUERY_STATUS=ERROR at its end.
 
     Faults of unknown kind also end the document, in general terms, and are then raised.

@@ -21,9 +21,9 @@ from skygate.domain.account import Principal
 from skygate.domain.catalog import Catalog, Column, Table
 from skygate.domain.query import Limits, Lookup, Near, Outcome, Plan, Query
 from skygate.domain.sky import Circle
-from skygate.domain.tally import Tally
 from skygate.errors import BadParameter, BadQuery, SkygateError, Where
 from skygate.ports import Accelerator, Engine, Rows, Run, Tallies
+from skygate.room import Room
 from skygate.services import questions
 from skygate.services.asked import Asked, tell
 from skygate.services.held import Held, whole
@@ -31,7 +31,6 @@ from skygate.services.lanes import Lanes
 from skygate.services.lookups import AtOnce, Lookups, Ready
 from skygate.services.places import Places
 from skygate.services.releases import ReleasesService, Snapshot
-from skygate.services.room import Room
 from skygate.services.spool import Spool
 from skygate.services.understanding import Checked, Compiler, Understood, checked
 

@@ -24,7 +24,7 @@ from skygate.domain.catalog import Column
 from skygate.domain.query import Outcome
 from skygate.errors import Cancelled, HouseError, NoRoom, SkygateError, TooCostly
 from skygate.ports import Run
-from skygate.services.room import Room
+from skygate.room import Room
 
 Ended = Callable[[Outcome | None, SkygateError | None], None]
 """Told once, in the spool's thread, when the engine has finished: how it ended or what went wrong."""

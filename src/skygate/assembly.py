@@ -9,7 +9,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from skygate.adql import compile_query
+from skygate.adql import compile_query, known_plan
 from skygate.engines.caches import Caches
 from skygate.engines.duck import DuckEngine
 from skygate.engines.mapped import MappedColumns
@@ -43,6 +43,7 @@ def open_house(settings: Settings) -> House:
         Places(running, waiting=settings.queries.waiting, wait_s=settings.queries.wait_seconds),
         bounds=bounds_of(settings, memory_bytes=memory, running=running),
         compiler=compile_query,
+        known=known_plan,
         accelerator=MappedColumns(cores()),
     )
 

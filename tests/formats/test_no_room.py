@@ -12,6 +12,7 @@ from skygate.domain.catalog import Column, Datatype
 from skygate.domain.query import About, Outcome
 from skygate.errors import NoRoom
 from skygate.formats import media
+from skygate.services.hands import Hands
 from skygate.services.room import Room
 from skygate.services.spool import Spool
 
@@ -66,7 +67,9 @@ def test_files_whose_heads_count_need_room(small_files, name):
 
 
 def test_an_answer_that_waits_for_its_reader_needs_room(small_files):
-    spool = Spool(COLUMNS, Answer, memory_bytes=1000, disk_bytes=1 << 30, room=Room(1000, 1 << 30))
+    spool = Spool(
+        COLUMNS, Answer, memory_bytes=1000, disk_bytes=1 << 30, room=Room(1000, 1 << 30), hands=Hands(1)
+    )
     assert spool.ended(20)
     with pytest.raises(NoRoom, match="no room left"):
         for _ in spool:

@@ -3,6 +3,6 @@
 Must not know: files, HTTP, engines' libraries. The way is parse, check, resolve, geometry, lower, render.
 """
 
-from skygate.adql.compiler import compile_query
+from skygate.adql.compiler import compile_query, known_plan
 
-__all__ = ["compile_query"]
+__all__ = ["compile_query", "known_plan"]

@@ -58,6 +58,7 @@ class Given:
     fault: BaseException | None = None
     pause_s: float = 0.0
     outcome: Outcome | None = None
+    held_bytes: int | None = None
     closed: bool = False
     delivered: int = 0
 
@@ -103,10 +104,14 @@ class MadeUpHouse:
         )
         self.known = Catalog((Schema("mini", (STARS,), release=release),), "f")
         self.releases = SimpleNamespace(
-            catalog=lambda user: self.known, release=self._release, table=self._table
+            catalog=lambda user: self.known,
+            release=self._release,
+            snapshot=lambda user: SimpleNamespace(catalog=self.known),
+            table=self._table,
+            table_in=self._table,
         )
         self.queries = SimpleNamespace(
-            run=self._run, check=self._check, cone=self._cone, crossmatch=self._crossmatch
+            ask=self._ask, check=self._check, cone=self._cone, crossmatch=self._crossmatch
         )
 
     def close(self) -> None:
@@ -147,13 +152,20 @@ class MadeUpHouse:
         self._understood(query)
         return SimpleNamespace(tables=(STARS,), columns=COLUMNS, rows=3, bytes=100, files=1)
 
-    async def _run(self, user: Any, query: Query) -> Given:
+    async def _ask(self, user: Any, query: Query) -> Any:
         self.calls.append(("run", query.text, query.maxrec))
         self._understood(query)
-        return self._given()
+        return SimpleNamespace(rows=self._given(), tables=(STARS,), catalog=self.known)
 
     async def _cone(
-        self, user: Any, table: str, circle: Circle, *, columns: Any = None, maxrec: int | None = None
+        self,
+        user: Any,
+        table: str,
+        circle: Circle,
+        *,
+        columns: Any = None,
+        maxrec: int | None = None,
+        snapshot: Any = None,
     ) -> Given:
         self.calls.append(("cone", table, circle, columns, maxrec))
         self._table(user, table)

@@ -9,7 +9,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from skygate.adql import understand
+from skygate.adql import known_query, understand
 from skygate.engines.caches import Caches
 from skygate.engines.duck import DuckEngine
 from skygate.engines.mapped import MappedColumns
@@ -44,6 +44,7 @@ def open_house(settings: Settings) -> House:
         Places(running, waiting=settings.queries.waiting, wait_s=settings.queries.wait_seconds),
         bounds=bounds_of(settings, memory_bytes=memory, running=running),
         compiler=understand,
+        known=known_query,
         accelerator=MappedColumns(cores()),
         tallies=Pyramids(),
     )

@@ -41,6 +41,15 @@ class Rows(Protocol):
         ...
 
 
+class Waiting(Rows, Protocol):
+    """An answer that waits for its reader."""
+
+    @property
+    def held_bytes(self) -> int | None:
+        """Bytes of an answer that is whole and in memory; None while it still comes, or lies on a disk."""
+        ...
+
+
 class Run(Rows, Protocol):
     """A plan being run by an engine. Blocking; `cancel` may be called from any thread."""
 

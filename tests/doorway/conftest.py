@@ -34,6 +34,7 @@ class MadeRows:
     closed: int = 0
     given: int = 0
     block: Callable[[int], None] | None = None
+    held_bytes: int | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         schema = arrow_schema(self.columns)

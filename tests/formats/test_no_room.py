@@ -15,6 +15,7 @@ from skygate.errors import NoRoom
 from skygate.formats import media
 from skygate.formats import spool as formats_spool
 from skygate.room import Room
+from skygate.services.hands import Hands
 from skygate.services.spool import Spool
 
 COLUMNS = (Column("n", Datatype.LONG), Column("x", Datatype.DOUBLE))
@@ -73,7 +74,9 @@ def test_files_whose_heads_count_need_room(small_files, monkeypatch, name, held_
 
 
 def test_an_answer_that_waits_for_its_reader_needs_room(small_files):
-    spool = Spool(COLUMNS, Answer, memory_bytes=1000, disk_bytes=1 << 30, room=Room(1000, 1 << 30))
+    spool = Spool(
+        COLUMNS, Answer, memory_bytes=1000, disk_bytes=1 << 30, room=Room(1000, 1 << 30), hands=Hands(1)
+    )
     assert spool.ended(20)
     with pytest.raises(NoRoom, match="no room left"):
         for _ in spool:

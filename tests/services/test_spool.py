@@ -1,5 +1,6 @@
 """An answer between a fast engine and a slow reader, and the other way round."""
 
+import asyncio
 import os
 import threading
 import time
@@ -13,11 +14,13 @@ from skygate.domain.catalog import Column, Datatype
 from skygate.domain.query import Outcome
 from skygate.errors import BadQuery, Cancelled, HouseError, NoRoom, TooCostly
 from skygate.room import Room
-from skygate.services.spool import Spool
+from skygate.services.hands import Hands
+from skygate.services.spool import LARGE_BYTES, Spool
 
 COLUMNS = (Column("n", Datatype.LONG), Column("t", Datatype.UNICODE, arraysize="*"))
 SCHEMA = wire.arrow_schema(COLUMNS)
 ROWS = 1000
+HANDS = Hands(8)
 
 
 def batch(number: int) -> pa.RecordBatch:
@@ -68,8 +71,21 @@ def spool(
     run: Made, *, memory: int = 1 << 30, disk: int = 1 << 30, room: Room | None = None, **more
 ) -> Spool:
     return Spool(
-        run.columns, lambda: run, memory_bytes=memory, disk_bytes=disk, room=room or plenty(), **more
+        run.columns,
+        lambda: run,
+        memory_bytes=memory,
+        disk_bytes=disk,
+        room=room or plenty(),
+        hands=HANDS,
+        **more,
     )
+
+
+def settle(rows: Spool, patience_s: float) -> None:
+    async def settled() -> None:
+        await asyncio.wait_for(rows.settle(patience_s), 20)
+
+    asyncio.run(settled())
 
 
 def ids(rows: Spool) -> list[int]:
@@ -87,7 +103,7 @@ def open_files() -> int:
 @pytest.mark.parametrize("memory", [1, 50_000, 1 << 30])
 def test_rows_come_whole_and_in_order_from_memory_and_disk(memory):
     rows = spool(Made(40), memory=memory)
-    rows.settle(10)
+    settle(rows, 10)
     got = list(rows)
     assert all(b.schema.equals(SCHEMA, check_metadata=True) for b in got)
     assert pa.Table.from_batches(got).equals(pa.Table.from_batches([batch(i) for i in range(40)]))
@@ -116,7 +132,7 @@ def test_memory_is_used_again_once_the_reader_has_caught_up():
 
 def test_a_short_answer_is_complete_when_it_has_settled():
     rows = spool(Made(3))
-    rows.settle(5)
+    settle(rows, 5)
     assert rows.outcome == Outcome(3 * ROWS, overflow=False)
     assert ids(rows) == list(range(3 * ROWS))
 
@@ -125,7 +141,7 @@ def test_a_long_answer_settles_with_its_beginning():
     gate = threading.Event()
     rows = spool(Made(3, gate=gate))
     begin = time.monotonic()
-    rows.settle(0.1)
+    settle(rows, 0.1)
     assert time.monotonic() - begin < 2
     assert rows.outcome is None
     gate.set()
@@ -133,10 +149,55 @@ def test_a_long_answer_settles_with_its_beginning():
     assert rows.outcome is not None
 
 
+def test_a_large_answer_is_not_waited_for():
+    gate = threading.Event()
+    rows = spool(Made(1000, gate=gate))
+    gate.set()  # from now on it is fast
+    began = time.monotonic()
+    settle(rows, 10)
+    assert time.monotonic() - began < 8
+    assert rows.outcome is not None or rows._held >= LARGE_BYTES
+    assert len(ids(rows)) == 1000 * ROWS
+
+
+def test_only_what_is_whole_and_in_memory_tells_its_size():
+    gate = threading.Event()
+    rows = spool(Made(2, gate=gate))
+    settle(rows, 0.05)
+    assert rows.held_bytes is None
+    gate.set()
+    assert rows.ended(5)
+    assert rows.held_bytes == batch(0).nbytes + batch(1).nbytes
+    on_disk = spool(Made(3), memory=1)
+    assert on_disk.ended(5)
+    assert on_disk.held_bytes is None
+    on_disk.close()
+
+
+def test_rows_that_come_late_are_waited_for_and_then_the_end():
+    gate, run = threading.Event(), Made(2)
+
+    def start() -> Made:
+        gate.wait(5)
+        return run
+
+    rows = Spool(COLUMNS, start, memory_bytes=1 << 30, disk_bytes=1, room=plenty(), hands=HANDS)
+    threading.Timer(0.3, gate.set).start()
+    settle(rows, 0.1)
+    assert rows.outcome == Outcome(2 * ROWS, overflow=False)
+
+
+def test_who_waits_for_a_closed_answer_is_told():
+    rows = spool(Made(10**6, gate=threading.Event()))
+    threading.Timer(0.1, rows.close).start()
+    with pytest.raises(Cancelled):
+        settle(rows, 10)
+
+
 def test_a_fault_before_the_first_row_is_raised_while_settling():
     rows = spool(Made(0, breaks=BadQuery("no")))
     with pytest.raises(BadQuery, match="no"):
-        rows.settle(5)
+        settle(rows, 5)
 
 
 def test_a_fault_later_comes_after_the_rows_before_it():
@@ -166,15 +227,14 @@ def test_closing_stops_the_engine_and_wakes_a_waiting_reader():
     threading.Timer(0.1, rows.close).start()
     with pytest.raises(Cancelled):
         next(reader)
-    rows._thread.join(2)
-    assert not rows._thread.is_alive()
+    assert rows.ended(2)
     assert run.stopped.is_set()
     rows.close()
 
 
 def test_closing_frees_the_file():
     rows = spool(Made(50), memory=1)
-    rows._thread.join(5)
+    assert rows.ended(5)
     assert open_files() == 1
     rows.close()
     assert open_files() == 0
@@ -241,12 +301,12 @@ def test_closing_before_the_engine_has_started():
         gate.wait(5)
         return run
 
-    rows = Spool(COLUMNS, start, memory_bytes=1, disk_bytes=1, room=plenty())
+    rows = Spool(COLUMNS, start, memory_bytes=1, disk_bytes=1, room=plenty(), hands=HANDS)
     rows.close()
     with pytest.raises(Cancelled):
-        rows.settle(1)
+        settle(rows, 1)
     gate.set()
-    rows._thread.join(5)
+    assert rows.ended(5)
     assert run.stopped.is_set()
 
 
@@ -255,4 +315,4 @@ def test_a_start_that_fails_is_raised_while_settling():
         raise BadQuery("cannot")
 
     with pytest.raises(BadQuery, match="cannot"):
-        Spool(COLUMNS, start, memory_bytes=1, disk_bytes=1, room=plenty()).settle(5)
+        settle(Spool(COLUMNS, start, memory_bytes=1, disk_bytes=1, room=plenty(), hands=HANDS), 5)

@@ -60,6 +60,7 @@ class Given:
     table: pa.Table
     overflow: bool = False
     outcome: Outcome | None = None
+    held_bytes: int | None = None
     closed: bool = False
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -100,8 +101,14 @@ class FakeHouse:
         self.known = Catalog((schema,), "f")
         self.asked = asked
         self.closed = False
-        self.releases = SimpleNamespace(catalog=self._catalog, looked_over=self._catalog, table=self._table)
-        self.queries = SimpleNamespace(run=self._run, check=self._check, cone=self._cone)
+        self.releases = SimpleNamespace(
+            catalog=self._catalog,
+            looked_over=self._catalog,
+            snapshot=self._snapshot,
+            table=self._table,
+            table_in=self._table,
+        )
+        self.queries = SimpleNamespace(ask=self._ask, check=self._check, cone=self._cone)
 
     def close(self) -> None:
         self.closed = True
@@ -115,7 +122,10 @@ class FakeHouse:
         self._called("catalog")
         return self.known
 
-    def _table(self, user: Any, name: str) -> Table:
+    def _snapshot(self, user: Any) -> Any:
+        return SimpleNamespace(catalog=self.known)
+
+    def _table(self, of: Any, name: str) -> Table:
         for table in self.known.tables():
             if name.lower() in (table.full_name, table.name):
                 return table
@@ -125,14 +135,16 @@ class FakeHouse:
         self._called("check", query)
         return SimpleNamespace(tables=(STARS,))
 
-    async def _run(self, user: Any, query: Any) -> Given:
+    async def _ask(self, user: Any, query: Any) -> Any:
         self._called("run", query)
         self.asked.given.append(given(STARS, tuple(ROWS), query.maxrec))
-        return self.asked.given[-1]
+        return SimpleNamespace(rows=self.asked.given[-1], tables=(STARS,), catalog=self.known)
 
-    async def _cone(self, user: Any, name: str, circle: Any, *, columns: Any, maxrec: Any) -> Given:
+    async def _cone(
+        self, user: Any, name: str, circle: Any, *, columns: Any, maxrec: Any, snapshot: Any
+    ) -> Given:
         self._called("cone", name, circle, columns, maxrec)
-        table = self._table(user, name)
+        table = self._table(snapshot, name)
         self.asked.given.append(given(table, columns, maxrec))
         return self.asked.given[-1]
 

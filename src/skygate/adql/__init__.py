@@ -3,6 +3,6 @@
 Must not know: files, HTTP, engines' libraries. The way is parse, check, resolve, geometry, lower, render.
 """
 
-from skygate.adql.compiler import compile_query, understand
+from skygate.adql.compiler import compile_query, known_query, understand
 
-__all__ = ["compile_query", "understand"]
+__all__ = ["compile_query", "known_query", "understand"]

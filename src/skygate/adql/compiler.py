@@ -76,6 +76,11 @@ def compile_query(text: str, catalog: Catalog, *, dialect: str = "duckdb") -> Pl
     return known if isinstance(known, Plan) else _remember(key, compile_anew(text, catalog, dialect=dialect))
 
 
+def known_query(text: str, catalog: Catalog, *, dialect: str = "duckdb") -> Plan | Simple | None:
+    """What a query means that was understood a short while ago. Takes microseconds."""
+    return _remembered(_key(text, catalog, dialect))
+
+
 def compile_anew(text: str, catalog: Catalog, *, dialect: str = "duckdb") -> Plan:
     """The same without the memory of earlier queries."""
     found = _understood(text, catalog, dialect, simple=False)

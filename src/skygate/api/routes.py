@@ -40,6 +40,7 @@ from skygate.settings import Settings
 if TYPE_CHECKING:
     from skygate.services.densities import Counted
     from skygate.services.house import House
+    from skygate.services.releases import Snapshot
 
 _SHOWN = 200
 _PROBLEM = {
@@ -149,17 +150,19 @@ def _queries(house: House, settings: Settings) -> APIRouter:
         form = _form(body.format)
         asked = Query(body.query, body.maxrec)
         user = user_of(request)
-        found = await house.queries.check(user, asked)
-        about = About(query=body.query, infos=_infos(house, request, found.tables))
-        rows = await stream.while_connected(request, house.queries.run(user, asked))
-        return await stream.answer(request, rows, form=form, about=about)
+        told = await stream.while_connected(request, house.queries.ask(user, asked))
+        about = About(query=body.query, infos=origin.infos(request, told.catalog, told.tables))
+        return await stream.answer(request, told.rows, form=form, about=about)
 
     async def cone_answer(request: Request, body: ConeBody) -> Response:
         form = _form(body.format)
         user = user_of(request)
         circle = Circle(Position(body.ra_deg, body.dec_deg), body.radius_deg)
-        about = _about(house, request, body.table)
-        found = house.queries.cone(user, body.table, circle, columns=body.columns, maxrec=body.maxrec)
+        snapshot = house.releases.snapshot(user)
+        about = _about(house, request, body.table, snapshot)
+        found = house.queries.cone(
+            user, body.table, circle, columns=body.columns, maxrec=body.maxrec, snapshot=snapshot
+        )
         rows = await stream.while_connected(request, found)
         return await stream.answer(request, rows, form=form, about=about)
 
@@ -244,14 +247,11 @@ def _form(asked: str) -> media.Format:
         raise BadParameter(fault.message, hint=fault.hint, where=Where(name="format")) from None
 
 
-def _about(house: House, request: Request, name: str) -> About:
+def _about(house: House, request: Request, name: str, snapshot: Snapshot | None = None) -> About:
     """What accompanies rows of one table; raises `NotFound` where there is none."""
-    table = house.releases.table(user_of(request), name)
-    return About(title=table.full_name, infos=_infos(house, request, (table,)))
-
-
-def _infos(house: House, request: Request, tables: Sequence[Table]) -> origin.Infos:
-    return origin.infos(request, house.releases.catalog(user_of(request)), tables)
+    snapshot = snapshot or house.releases.snapshot(user_of(request))
+    table = house.releases.table_in(snapshot, name)
+    return About(title=table.full_name, infos=origin.infos(request, snapshot.catalog, (table,)))
 
 
 def _handlers() -> dict[Any, Any]:

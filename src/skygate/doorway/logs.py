@@ -11,6 +11,7 @@ import traceback
 import uuid
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Literal
 
 LogFormat = Literal["auto", "json", "text"]
@@ -23,6 +24,7 @@ _FIELDS = "fields"
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _ESCAPED = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON may hold raw, and what some readers take for the end of a line, or a terminal for a command."""
+_ENCODED = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _QUIET = ("uvicorn.access",)
 _SAID_BETTER = (
     "Exception in ASGI application",
@@ -54,6 +56,9 @@ def set_up(form: LogFormat, level: Level) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for unused in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
+        setattr(logging, unused, False)  # none of them is in a line
+    setattr(logging, "_srcfile", None)  # noqa: B010  (nor where it was logged, which takes longest to find)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi", *_QUIET):
         logger = logging.getLogger(name)
         logger.handlers[:] = []
@@ -81,7 +86,12 @@ def _fields_of(record: logging.LogRecord) -> Mapping[str, Any]:
 
 
 def _time_of(record: logging.LogRecord) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(since_1970: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_1970))
 
 
 class JsonLines(logging.Formatter):
@@ -100,7 +110,7 @@ class JsonLines(logging.Formatter):
         line |= _fields_of(record)
         if record.exc_info:
             line["traceback"] = "".join(traceback.format_exception(*record.exc_info))
-        return _ESCAPED.sub(_escape, json.dumps(line, ensure_ascii=False, default=str))
+        return _ESCAPED.sub(_escape, _ENCODED(line))
 
 
 class TextLines(logging.Formatter):

@@ -7,6 +7,7 @@ its format tells the fault itself): no client takes a part for the whole.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -24,13 +25,18 @@ from skygate.domain.catalog import Column
 from skygate.domain.query import About, Outcome
 from skygate.errors import Cancelled
 from skygate.formats import media
-from skygate.ports import Rows
+from skygate.ports import Waiting
 
 AHEAD_BYTES = 64 * 1024
 """How much of an answer is made before its head is sent."""
 OVERFLOW_HEADER = "X-Skygate-Overflow"
 ROWS_HEADER = "X-Skygate-Rows"
+_AT_ONCE_BYTES = 64 * 1024
+_AT_ONCE_COLUMNS = 100
+"""An answer that is there, and no larger, is written in less time than it takes to have a thread write it."""
 _LOOK_S = 0.01
+_WATCH_S = 0.02
+"""How long a client is not watched: most answers are sooner ready, and watching costs as much as some."""
 TOLD = "skygate.told"
 """In the scope: what the request log says of this request beside its own (a dict)."""
 
@@ -40,7 +46,7 @@ T = TypeVar("T")
 class Heard:
     """Rows that remember the fault which broke them off (a format may hide it in its document)."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Waiting) -> None:
         self.columns: tuple[Column, ...] = rows.columns
         self.fault: Exception | None = None
         self._rows = rows
@@ -76,35 +82,50 @@ async def while_connected(
 
     The request's body must have been read.
     """
+    loop = asyncio.get_running_loop()
+    scope = CancelScope()
     gone = False
-    result: list[T] = []
-    fault: BaseException | None = None
-    async with anyio.create_task_group() as group:
+    watching: asyncio.Task[None] | None = None
 
-        async def watch() -> None:
-            nonlocal gone
-            await _disconnected(request.receive)
-            gone = True
-            if on_gone is not None:
-                await to_thread.run_sync(on_gone)
-            group.cancel_scope.cancel()
+    async def watch() -> None:
+        nonlocal gone
+        await _disconnected(request.receive)
+        gone = True
+        if on_gone is not None:
+            await to_thread.run_sync(on_gone)
+        scope.cancel()
 
-        group.start_soon(watch)
-        try:
-            result.append(await work)
-        except Exception as raised:  # noqa: BLE001  (raised again below, out of the group)
-            fault = raised
-        group.cancel_scope.cancel()
-    if result:
-        return result[0]
-    if fault is None or gone:
-        raise Cancelled("the client went away") from fault
-    raise fault
+    def begin() -> None:
+        nonlocal watching
+        watching = loop.create_task(watch())
+
+    timer = loop.call_later(_WATCH_S, begin)
+    try:
+        with scope:
+            return await work
+    except Exception as fault:
+        if gone:
+            raise Cancelled("the client went away") from fault
+        raise
+    finally:
+        timer.cancel()
+        if watching is not None:
+            await _stopped(watching)
+    raise Cancelled("the client went away")
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end; raises what went wrong in it."""
+    task.cancel()
+    with CancelScope(shield=True):
+        await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
 
 
 async def answer(
     request: Request,
-    rows: Rows,
+    rows: Waiting,
     *,
     form: media.Format,
     about: About,
@@ -118,11 +139,14 @@ async def answer(
     Raises what breaks the answer off before its first bytes have left. Closes `rows`, whatever happens.
     """
     heard = Heard(rows)
+    at_once = form.streams and _is_short(rows)
     chunks = media.write(form, heard, about)
-
     try:
-        beginning = to_thread.run_sync(_ahead, chunks)
-        head, ended = await while_connected(request, beginning, on_gone=heard.close)
+        if at_once:
+            head, ended = _ahead(chunks)
+        else:
+            beginning = to_thread.run_sync(_ahead, chunks)
+            head, ended = await while_connected(request, beginning, on_gone=heard.close)
         heard.check()
     except BaseException:
         await _close(chunks, heard)
@@ -137,10 +161,18 @@ async def answer(
         told[OVERFLOW_HEADER] = "true" if outcome.overflow else "false"
         told[ROWS_HEADER] = str(outcome.rows)
     if ended:
-        await _close(chunks, heard)
+        if at_once:
+            heard.close()
+        else:
+            await _close(chunks, heard)
         _tell(request.scope, outcome)
         return Response(b"".join(head), headers=told)
     return Streamed(head, chunks, heard, headers=told)
+
+
+def _is_short(rows: Waiting) -> bool:
+    held = rows.held_bytes
+    return held is not None and held <= _AT_ONCE_BYTES and len(rows.columns) <= _AT_ONCE_COLUMNS
 
 
 def disposition(stem: str, extension: str, *, attachment: bool) -> str:

@@ -29,6 +29,11 @@ class Held:
         """The batches."""
         return iter(self._batches)
 
+    @property
+    def held_bytes(self) -> int | None:
+        """Bytes of the rows."""
+        return sum(batch.nbytes for batch in self._batches)
+
     def close(self) -> None:
         """Let go of the rows."""
         self._batches = ()

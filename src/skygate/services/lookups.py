@@ -13,7 +13,7 @@ import pyarrow as pa
 from skygate.domain.catalog import Catalog, Column, Table
 from skygate.domain.query import Joining, Limits, Lookup, Outcome
 from skygate.domain.tally import Tally
-from skygate.ports import Accelerator, Found, FoundPairs, Rows, Run, Tallies
+from skygate.ports import Accelerator, Found, FoundPairs, Run, Tallies, Waiting
 from skygate.services import questions
 from skygate.services.held import Held
 from skygate.services.releases import Snapshot
@@ -23,10 +23,19 @@ SMALL = 20_000
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to ADQL, its tables (each once) and where they stand."""
+
+    rows: Waiting
+    tables: tuple[Table, ...]
+    catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
 class AtOnce:
     """An answer that was found in a moment (None: it must be awaited), its tables and where they stand."""
 
-    rows: Rows | None
+    rows: Waiting | None
     tables: tuple[Table, ...]
     catalog: Catalog
 

@@ -41,6 +41,11 @@ class Places:
         return self._wait_s
 
     @property
+    def running(self) -> int:
+        """How many places there are."""
+        return self._running
+
+    @property
     def free(self) -> int:
         """Places that nobody has."""
         return self._free

@@ -22,19 +22,22 @@ from skygate.domain.catalog import Catalog, Column, Table
 from skygate.domain.query import Limits, Lookup, Near, Outcome, Plan, Query
 from skygate.domain.sky import Circle
 from skygate.errors import BadParameter, BadQuery, SkygateError, Where
-from skygate.ports import Accelerator, Engine, Rows, Run, Tallies
+from skygate.ports import Accelerator, Engine, Run, Tallies, Waiting
 from skygate.room import Room
 from skygate.services import questions
 from skygate.services.asked import Asked, tell
+from skygate.services.hands import Hands
 from skygate.services.held import Held, whole
 from skygate.services.lanes import Lanes
-from skygate.services.lookups import AtOnce, Lookups, Ready
+from skygate.services.lookups import Answered, AtOnce, Lookups, Ready
 from skygate.services.places import Places
 from skygate.services.releases import ReleasesService, Snapshot
 from skygate.services.spool import Spool
-from skygate.services.understanding import Checked, Compiler, Understood, checked
+from skygate.services.understanding import Checked, Compiler, Known, Understood, checked, tables_of
 
 _KEPT_SAMPLES = 256
+_LOOKUPS = 32
+"""Lookups at once; places are beside these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class QueriesService:
         *,
         bounds: Bounds,
         compiler: Compiler,
+        known: Known | None = None,
         accelerator: Accelerator | None = None,
         tallies: Tallies | None = None,
     ) -> None:
@@ -80,6 +84,8 @@ class QueriesService:
         self._places = places
         self._bounds = bounds
         self._compile = compiler
+        self._known = known
+        self._hands = Hands(places.running + _LOOKUPS)
         self._lanes = Lanes(places.wait_s)
         self._lookups = Lookups(accelerator, tallies)
         self._samples: OrderedDict[tuple[str, str, int], pa.Table] = OrderedDict()
@@ -95,6 +101,7 @@ class QueriesService:
             spool.close()
         for spool in spools:
             spool.ended(max(0.0, until - time.monotonic()))
+        self._hands.close()
 
     async def check(self, user: Principal, query: Query) -> Checked:
         """What the query means and about how much it must read; raises what `run` would, but for limits."""
@@ -103,7 +110,11 @@ class QueriesService:
         plan, _ = await self._in_lane(text, lambda: self._compiled(text, snapshot.catalog).plan())
         return checked(plan)
 
-    async def run(self, user: Principal, query: Query) -> Rows:
+    async def run(self, user: Principal, query: Query) -> Waiting:
+        """The rows of `ask`."""
+        return (await self.ask(user, query)).rows
+
+    async def ask(self, user: Principal, query: Query) -> Answered:
         """The answer to ADQL.
 
         Raises `BadQuery`, `Busy`, `TooCostly` …, whatever goes wrong before the first rows; later faults
@@ -111,7 +122,8 @@ class QueriesService:
         """
         asked = self._worded(user, query)
         asked, meant = await self._understood(asked)
-        return await self._answer(asked, meant=meant)
+        rows = await self._answer(asked, meant=meant)
+        return Answered(rows, tables_of(meant), asked.snapshot.catalog)
 
     def run_at_once(self, user: Principal, query: Query) -> AtOnce:
         """The answer of `run` where it is found in a moment, in this thread."""
@@ -121,7 +133,7 @@ class QueriesService:
         except SkygateError:
             return AtOnce(None, (), asked.snapshot.catalog)  # `run` says it, and logs it
         rows = self._at_once(asked, self._lookup(asked, meant))
-        return AtOnce(rows, meant.tables, asked.snapshot.catalog)
+        return AtOnce(rows, tables_of(meant), asked.snapshot.catalog)
 
     async def cone(
         self,
@@ -131,9 +143,13 @@ class QueriesService:
         *,
         columns: Sequence[str] | None = None,
         maxrec: int | None = None,
-    ) -> Rows:
-        """Rows of a table inside a circle, its rim included; raises `NotFound` when it has no positions."""
-        asked, _, look = self._cone(user, table_name, circle, columns, maxrec)
+        snapshot: Snapshot | None = None,
+    ) -> Waiting:
+        """Rows of a table inside a circle, its rim included; raises `NotFound` when it has no positions.
+
+        `snapshot` is what may be asked, where the caller has it.
+        """
+        asked, _, look = self._cone(user, table_name, circle, columns, maxrec, snapshot)
         return await self._answer(asked, look)
 
     def cone_at_once(
@@ -159,7 +175,7 @@ class QueriesService:
         nearest: bool = False,
         columns: Sequence[str] | None = None,
         maxrec: int | None = None,
-    ) -> Rows:
+    ) -> Waiting:
         """Rows of a table within `radius_deg` of positions (`ra`, `dec` in degrees; more columns come along).
 
         Columns of the answer: `row` (number of the position, from 0), those of the positions,
@@ -217,9 +233,10 @@ class QueriesService:
         circle: Circle,
         columns: Sequence[str] | None,
         maxrec: int | None,
+        snapshot: Snapshot | None = None,
     ) -> tuple[Asked, Table, Look]:
         """A cone as a question, its table, and as a lookup."""
-        snapshot = self._releases.snapshot(user)
+        snapshot = snapshot or self._releases.snapshot(user)
         table = self._releases.table_in(snapshot, table_name)
         picked = questions.chosen(table, columns)
         questions.placed(table)
@@ -256,7 +273,7 @@ class QueriesService:
         async with self._lanes.of(text):
             began = time.monotonic()
             try:
-                return await to_thread.run_sync(work), time.monotonic() - began
+                return await self._hands.run(work), time.monotonic() - began
             except RecursionError:
                 raise BadQuery("the query is nested too deeply", hint="split it with WITH") from None
 
@@ -265,6 +282,10 @@ class QueriesService:
 
     async def _understood(self, asked: Asked) -> tuple[Asked, Understood]:
         """What a question means."""
+        if self._known is not None:
+            known = self._known(asked.text, asked.snapshot.catalog, dialect=self._engine.dialect)
+            if known is not None:
+                return asked, known
         return await self._understanding(asked, partial(self._compiled, asked.text, asked.snapshot.catalog))
 
     async def _understanding(self, asked: Asked, work: Callable[[], T]) -> tuple[Asked, T]:
@@ -281,12 +302,12 @@ class QueriesService:
             return None
         return partial(self._lookups.find, asked.snapshot, meant.lookup, meant.columns)
 
-    def _at_once(self, asked: Asked, look: Look | None) -> Rows | None:
+    def _at_once(self, asked: Asked, look: Look | None) -> Waiting | None:
         """A small answer of an accelerator."""
         ready = look() if look is not None and asked.maxrec > 0 else None
         return self._held(asked, ready) if ready is not None and ready.small else None
 
-    def _held(self, asked: Asked, ready: Ready) -> Rows:
+    def _held(self, asked: Asked, ready: Ready) -> Waiting:
         """All rows of a small answer, which need no place; logged."""
         try:
             rows = ready.held(self._limits(asked))
@@ -296,18 +317,18 @@ class QueriesService:
         tell(asked, rows.outcome, None, waited_s=0.0)
         return rows
 
-    def _looked(self, asked: Asked, look: Look) -> Ready | Rows | None:
+    def _looked(self, asked: Asked, look: Look) -> Ready | Waiting | None:
         ready = look()
         return self._held(asked, ready) if ready is not None and ready.small else ready
 
     async def _answer(
         self, asked: Asked, look: Look | None = None, *, meant: Understood | None = None
-    ) -> Rows:
+    ) -> Waiting:
         """The answer of an accelerator, or else of the engine, to which the question goes as a plan."""
         if meant is not None:
             look = self._lookup(asked, meant)
         if look is not None and asked.maxrec > 0:
-            found = await to_thread.run_sync(self._looked, asked, look)
+            found = await self._hands.run(self._looked, asked, look)
             if isinstance(found, Ready):
                 return await self._spooled(asked, found.columns, partial(found.run, self._limits(asked)))
             if found is not None:
@@ -330,7 +351,7 @@ class QueriesService:
         bounds = self._bounds
         return Limits(asked.maxrec, bounds.seconds, bounds.memory_bytes, asked.spent_s)
 
-    async def _spooled(self, asked: Asked, columns: tuple[Column, ...], start: Callable[[], Run]) -> Rows:
+    async def _spooled(self, asked: Asked, columns: tuple[Column, ...], start: Callable[[], Run]) -> Waiting:
         """A run that has got a place, and is known to its end or has begun to give rows."""
         try:
             await self._places.take()
@@ -339,7 +360,7 @@ class QueriesService:
             raise
         spool = self._spool(asked, columns, start, time.monotonic() - asked.began)
         try:
-            await to_thread.run_sync(spool.settle, self._bounds.patience_s, abandon_on_cancel=True)
+            await spool.settle(self._bounds.patience_s)
         except BaseException:
             spool.close()
             raise
@@ -360,6 +381,7 @@ class QueriesService:
             memory_bytes=self._bounds.spool_memory_bytes,
             disk_bytes=self._bounds.spool_disk_bytes,
             room=self._room,
+            hands=self._hands,
             ended=ended,
         )
         self._spools.add(spool)

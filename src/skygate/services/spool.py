@@ -9,13 +9,15 @@ Must not know: SQL, HTTP, any engine.
 
 from __future__ import annotations
 
-import contextvars
+import asyncio
 import os
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 
 import pyarrow as pa
 
@@ -25,6 +27,10 @@ from skygate.domain.query import Outcome
 from skygate.errors import Cancelled, HouseError, NoRoom, SkygateError, TooCostly
 from skygate.ports import Run
 from skygate.room import Room
+from skygate.services.hands import Hands
+
+LARGE_BYTES = 1 << 20
+"""So much of an answer is more than a short one has: it is handed out without waiting for its end."""
 
 Ended = Callable[[Outcome | None, SkygateError | None], None]
 """Told once, in the spool's thread, when the engine has finished: how it ended or what went wrong."""
@@ -33,7 +39,7 @@ Ended = Callable[[Outcome | None, SkygateError | None], None]
 class Spool:
     """`Rows` that are pumped out of a run. `outcome` is known as soon as the engine has finished well.
 
-    `start` is called in the spool's own thread, so that nothing blocks whoever makes a spool.
+    `start` is called in the thread that `hands` lend, so that nothing blocks whoever makes a spool.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Spool:
         memory_bytes: int,
         disk_bytes: int,
         room: Room,
+        hands: Hands,
         ended: Ended | None = None,
     ) -> None:
         self.columns = columns
@@ -66,28 +73,52 @@ class Spool:
         self._done = False
         self._closed = False
         self._reading = False
-        self._thread = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._pump,), name="skygate-spool", daemon=True
-        )
-        self._thread.start()
+        self._waiter: Callable[[], None] | None = None
+        hands.do(self._pump)
 
     @property
     def outcome(self) -> Outcome | None:
         """How the answer ended, as soon as that is known."""
         return self._outcome
 
-    def settle(self, patience_s: float) -> None:
-        """Wait for the first rows, then `patience_s` longer for the end; raises what went wrong till then."""
-        with self._changed:
-            while not self._done and not self._closed:
-                left = None if self._first_at is None else self._first_at + patience_s - time.monotonic()
-                if (left is not None and left <= 0) or self._on_disk:
-                    return
-                self._changed.wait(left)
-            if self._fault is not None:
-                raise self._fault
-            if self._closed:
-                raise Cancelled("the query was cancelled")
+    @property
+    def held_bytes(self) -> int | None:
+        """Bytes of an answer that is whole and in memory; None while it comes, or when it is on disk."""
+        return self._held if self._outcome is not None and not self._on_disk else None
+
+    async def settle(self, patience_s: float) -> None:
+        """Wait for the first rows, then for the end: `patience_s` longer, or until it is no short answer.
+
+        Raises what went wrong till then.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            woken: asyncio.Future[None] = loop.create_future()
+            with self._changed:
+                left = self._left(patience_s)
+                if left <= 0:
+                    break
+                self._waiter = partial(_wake, loop, woken)
+            timer = loop.call_later(left, _end, woken)
+            try:
+                await woken
+            finally:
+                timer.cancel()
+        if self._fault is not None:
+            raise self._fault
+        if self._closed:
+            raise Cancelled("the query was cancelled")
+
+    def _left(self, patience_s: float) -> float:
+        """Seconds from now for which the end may be waited for; without rows as if they came now."""
+        if self._is_known:
+            return 0.0
+        return patience_s + (0.0 if self._first_at is None else self._first_at - time.monotonic())
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether the answer has ended, or is known to be no short one."""
+        return self._done or self._closed or self._on_disk > 0 or self._held >= LARGE_BYTES
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """The batches, once; waits for the engine where it must."""
@@ -106,15 +137,22 @@ class Spool:
             self._let_go(self._held)
             if self._done:
                 self._free()
-            self._changed.notify_all()
+            self._tell()
             run = self._run
         if run is not None:
             run.close()
 
     def ended(self, wait_s: float) -> bool:
         """Wait for the engine to have let go of this answer; False when it has not by then."""
-        self._thread.join(wait_s)
-        return not self._thread.is_alive()
+        with self._changed:
+            return self._changed.wait_for(lambda: self._done, wait_s)
+
+    def _tell(self) -> None:
+        """Wake the reader, and who waits for the answer to settle where it has."""
+        self._changed.notify_all()
+        if self._waiter is not None and self._is_known:
+            self._waiter()
+            self._waiter = None
 
     def _next(self) -> pa.RecordBatch | None:
         with self._changed:
@@ -146,7 +184,7 @@ class Spool:
                         fault = Cancelled("the answer was closed")
                         break
                     self._put(batch)
-                    self._changed.notify_all()
+                    self._tell()
         except SkygateError as raised:
             fault = raised
         except Exception as raised:  # noqa: BLE001  (told to the reader, who is in another thread)
@@ -163,7 +201,7 @@ class Spool:
                 self._outcome, self._fault, self._done = outcome, fault, True
                 if self._closed:
                     self._free()
-                self._changed.notify_all()
+                self._tell()
 
     def _put(self, batch: pa.RecordBatch) -> None:
         if self._first_at is None:
@@ -229,6 +267,16 @@ class Spool:
         self._room.give_back(disk=self._written)
         self._written = 0
         self._on_disk = 0
+
+
+def _wake(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:
+    with suppress(RuntimeError):  # nobody waits in a loop that is closed
+        loop.call_soon_threadsafe(_end, woken)
+
+
+def _end(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 def _nameless_file() -> int:

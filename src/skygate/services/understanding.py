@@ -44,6 +44,14 @@ class Compiler(Protocol):
         ...
 
 
+class Known(Protocol):
+    """Remembers what was understood a short while ago. Quick."""
+
+    def __call__(self, text: str, catalog: Catalog, *, dialect: str) -> Understood | None:
+        """What a text was understood as, if it is remembered."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What a query was understood to mean, without running it."""
@@ -61,14 +69,17 @@ class Checked:
 
 def checked(plan: Plan) -> Checked:
     """What a plan reads, from the sizes of the parts that its sources need; nothing where it only counts."""
-    tables: dict[str, Table] = {}
     rows = size = files = 0
     counted = isinstance(plan.lookup, Tally) and plan.lookup.is_count
     for source in plan.sources:
-        tables.setdefault(source.table.full_name, source.table)
         parts = () if counted else source.parts
         share = len(source.columns) / max(1, len(source.table.columns))
         rows += sum(p.rows for p in parts)
         size += int(sum(p.size_bytes for p in parts) * min(1.0, share))
         files += len(parts)
-    return Checked(tuple(tables.values()), plan.columns, rows, size, files)
+    return Checked(tables_of(plan), plan.columns, rows, size, files)
+
+
+def tables_of(meant: Understood) -> tuple[Table, ...]:
+    """Each table of a query once, in order of appearance."""
+    return tuple({table.full_name: table for table in meant.tables}.values())

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from anyio import to_thread
 from lxml import etree
 from starlette.requests import Request
 from starlette.responses import Response
@@ -87,7 +86,8 @@ def routes(house: House, settings: Settings) -> Sequence[BaseRoute]:
     async def cone(request: Request) -> Response:
         found = dali.read(await dali.collected(request, settings), table_of_parameters)
         name, user = str(request.path_params["name"]), user_of(request)
-        table = await to_thread.run_sync(house.releases.table, user, name)
+        snapshot = house.releases.snapshot(user)
+        table = house.releases.table_in(snapshot, name)
         if table.position is None:
             raise NotFound(
                 f"{table.full_name} has no sky positions, and so no cone search", hint="query it by TAP"
@@ -106,9 +106,10 @@ def routes(house: House, settings: Settings) -> Sequence[BaseRoute]:
                 Circle(Position(found["RA"], found["DEC"]), radius_deg),
                 columns=choice.asked,
                 maxrec=maxrec,
+                snapshot=snapshot,
             ),
         )
-        infos = origin.infos(request, house.releases.catalog(user), (table,), protocol=STANDARD)
+        infos = origin.infos(request, snapshot.catalog, (table,), protocol=STANDARD)
         about = About(title=table.full_name, infos=infos)
         return await stream.answer(
             request,

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from skygate.domain.catalog import Column, Datatype, Table
 from skygate.domain.query import Outcome
-from skygate.ports import Rows
+from skygate.ports import Waiting
 from skygate.wire import arrow_schema
 
 ID_UCD = "meta.id;meta.main"
@@ -85,7 +85,7 @@ def _made_column(table: Table) -> Column:
 class Answer:
     """The service's rows under the shown columns. With `only_metadata` (SR=0) no overflow is told."""
 
-    def __init__(self, rows: Rows, choice: Choice, *, only_metadata: bool) -> None:
+    def __init__(self, rows: Waiting, choice: Choice, *, only_metadata: bool) -> None:
         self.columns: tuple[Column, ...] = choice.shown
         self._rows = rows
         self._choice = choice
@@ -106,6 +106,11 @@ class Answer:
         """How it ended."""
         found = self._rows.outcome
         return replace(found, overflow=False) if found is not None and self._only_metadata else found
+
+    @property
+    def held_bytes(self) -> int | None:
+        """Bytes of the service's rows."""
+        return self._rows.held_bytes
 
     def close(self) -> None:
         """Free what the answer holds."""

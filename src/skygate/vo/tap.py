@@ -63,11 +63,10 @@ def routes(house: House, settings: Settings) -> Sequence[BaseRoute]:
         if requests.is_head(request):
             await house.queries.check(user, query)
             return Response(headers={"Content-Type": form.content_type})
-        found_in = (await house.queries.check(user, query)).tables
-        infos = origin.infos(request, house.releases.catalog(user), found_in, protocol=f"{STANDARD}#sync-1.1")
-        rows = await stream.while_connected(request, house.queries.run(user, query))
+        told = await stream.while_connected(request, house.queries.ask(user, query))
+        infos = origin.infos(request, told.catalog, told.tables, protocol=f"{STANDARD}#sync-1.1")
         about = About(query=query.text, infos=infos)
-        return await stream.answer(request, rows, form=form, about=about)
+        return await stream.answer(request, told.rows, form=form, about=about)
 
     async def base(request: Request) -> Response:
         return RedirectResponse(urls.url_of(request, "/tap/capabilities"), 303)

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 def warm(names: Sequence[str], root: Path | None, nice: int, as_json: bool) -> None:
     """Build the caches of releases (of all of them by default) that are missing.
 
-    Without caches every answer is the same, and cones, identifiers and matches take longer. A cache lies
-    in the version's directory under cache/ and may be deleted at any time. Exit status 1 when one cannot be
-    built.
+    Without caches every answer is the same, and cones, identifiers, matches and counts take longer. A cache
+    lies in the version's directory under cache/ and may be deleted at any time. Exit status 1 when one
+    cannot be built.
     """
     if nice:
         os.nice(nice)

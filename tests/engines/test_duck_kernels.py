@@ -29,7 +29,7 @@ def one(engine, expression, columns=REAL):
 
 
 def test_every_kernel_is_registered(engine):
-    assert {k.name for k in KERNELS} <= engine._functions
+    assert {k.name for k in KERNELS} <= engine._gate.functions
 
 
 def test_a_cell_is_the_cell(engine):

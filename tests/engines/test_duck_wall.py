@@ -184,12 +184,40 @@ def test_the_gate_refuses_what_is_not_a_plain_select(engine, stars, places, text
     assert engine._files.leased == 0
 
 
+def test_the_gate_remembers_what_passed_and_nothing_else(engine, stars, monkeypatch):
+    looked_at: list[str] = []
+    check = duck_gate.check
+
+    def watched(connection, text, **more):
+        looked_at.append(text)
+        check(connection, text, **more)
+
+    monkeypatch.setattr(duck_gate, "check", watched)
+    good = plan("SELECT COUNT(*) AS n FROM {} AS remembered", stars, ONE)
+    for _ in range(3):
+        assert sum(b.num_rows for b in engine.run(good, PLENTY, {})) == 1
+    assert len(looked_at) == 1
+    bad = plan("SELECT COUNT(*) AS n FROM {} AS refused, duckdb_settings()", stars, ONE)
+    for _ in range(2):
+        with pytest.raises(SkygateError):
+            engine.run(bad, PLENTY, {})
+    assert len(looked_at) == 3
+
+
+def test_the_gate_forgets_the_oldest(engine, stars, monkeypatch):
+    monkeypatch.setattr(duck_gate, "_REMEMBERED_CHARACTERS", 1_000)
+    for i in range(30):
+        list(engine.run(plan(f"SELECT {i} AS n FROM {{}} AS forgotten", stars, ONE), PLENTY, {}))
+        assert engine._gate._size <= 1_000
+    assert 5 < len(engine._gate._passed) < 30
+
+
 @pytest.mark.parametrize("text", READS + WRITES)
 def test_behind_the_gate_the_sandbox_holds(releases, places, tmp_path, monkeypatch, text):
     """Not even the wrapping in a row limit: the text runs as it is, on a connection of the engine."""
     monkeypatch.setattr(duck_gate, "check", lambda *_, **__: None)
     monkeypatch.setattr(duck, "_limited", lambda text, _: text)
-    monkeypatch.setattr(duck, "_check_statement", lambda *_: None)
+    monkeypatch.setattr(duck, "_only_statement", lambda _, text: text)
     monkeypatch.chdir(tmp_path)
     engine = DuckEngine(releases, memory_bytes=64 << 20, threads=1)
     before = trees(releases, tmp_path)

@@ -92,8 +92,10 @@ def test_quick_ranges_hold_every_point(radius):
             theta, share = np.array(shape).T
             corners = around(unit(*center), share * radius, theta)
             polygon = Polygon(tuple(map(position_of, corners)))
-            ranges = polygon_ranges(polygon, 30.0)
-            assert ranges is not None
+            found = polygon_ranges(polygon, 30.0)
+            assert found is not None
+            ranges, share = found
+            assert share == 1.0 if shape is sliver else 0.3 < share < 0.7
             weights = rng.dirichlet(np.full(4, 0.3), 2_000)
             points = weights @ corners
             points /= np.linalg.norm(points, axis=1, keepdims=True)

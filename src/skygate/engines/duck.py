@@ -27,6 +27,7 @@ from skygate.engines.conform import conform
 from skygate.engines.duck_database import STOPPED, open_database, quoted
 from skygate.engines.duck_databases import Attach, Databases, Opened
 from skygate.engines.duck_files import Lease, PartFiles
+from skygate.engines.duck_gate import Gate
 from skygate.engines.duck_native import NativeFile, NativeFiles
 from skygate.engines.duck_watch import Watch, Watched
 from skygate.errors import Cancelled, HouseError, SkygateError, TooCostly
@@ -87,7 +88,7 @@ class DuckEngine:
         self._databases = Databases(opened, self._native)
         cursor, _ = self._databases.cursor()
         with cursor:
-            self._functions = duck_gate.safe_functions(cursor) | {k.name.lower() for k in kernels}
+            self._gate = Gate(duck_gate.safe_functions(cursor) | {k.name.lower() for k in kernels})
 
     def run(self, plan: Plan, limits: Limits, memory: Mapping[str, pa.Table]) -> DuckRun:
         """Check a plan and make it ready; it runs while its answer is iterated, and raises there too."""
@@ -101,14 +102,11 @@ class DuckEngine:
             names, tables, parts = _relations(plan, memory)
             relations = self._attached(plan, names, parts, opened.attached)
             text = _spell(plan, names, number)
-            duck_gate.check(cursor, text, relations=dict.fromkeys(names, 1), functions=self._functions)
+            self._gate.check(cursor, plan, text, names)
             lease = self._files.lease(p for chosen in parts.values() for p in chosen)
             spelled = _scans(names, parts, lease.names, relations)
             for name, table in tables.items():
                 cursor.register(name, table)
-            cursor.execute(f"SET operator_memory_limit='{max(16, limits.memory_bytes // _MIB)}MiB'")
-            if plan.dense:
-                cursor.execute(f"SET perfect_ht_threshold={_DENSE_BITS}")
             text = _limited(_spell(plan, spelled, number), limits.maxrec)
             run = DuckRun(self, number, plan, limits, due, cursor, opened, lease, text)
         except duckdb.Error as fault:
@@ -205,6 +203,7 @@ class DuckRun:
         self._opened: Opened | None = opened
         self._lease = lease
         self._text = text
+        self._dense = plan.dense
         self._watched = Watched(self._interrupt, due)
         self._guard = threading.Lock()
         self._started = False
@@ -226,7 +225,7 @@ class DuckRun:
         overflow = False
         try:
             left_ms = max(0, int((self._watched.due - time.monotonic()) * 1000))
-            self._cursor.execute(f"SET max_execution_time={left_ms + 500}")
+            self._cursor.execute(_settings(self._limits, left_ms, dense=self._dense))
             reader = self._reader()
             for batch in reader:
                 if self._cancelled:
@@ -264,9 +263,9 @@ class DuckRun:
             self._end()
 
     def _reader(self) -> Any:
-        _check_statement(self._cursor, self._text)
+        statement = _only_statement(self._cursor, self._text)
         rows = _BATCH_VALUES // max(1, len(self.columns))
-        return self._cursor.sql(self._text).to_arrow_reader(min(_BATCH_ROWS, max(_FEWEST_ROWS, rows)))
+        return self._cursor.sql(statement).to_arrow_reader(min(_BATCH_ROWS, max(_FEWEST_ROWS, rows)))
 
     def _interrupt(self) -> None:
         with self._guard:
@@ -356,11 +355,23 @@ def _limited(text: str, maxrec: int) -> str:
     return f"SELECT * FROM (\n{text}\n) LIMIT {maxrec + 1}"
 
 
-def _check_statement(cursor: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Raise unless the text that runs, which the gate saw before it was wrapped, is one SELECT."""
+def _settings(limits: Limits, left_ms: int, *, dense: bool) -> str:
+    """What a cursor is told before a plan runs on it, in one text."""
+    wanted = {
+        "operator_memory_limit": f"'{max(16, limits.memory_bytes // _MIB)}MiB'",
+        "max_execution_time": left_ms + 500,
+    }
+    if dense:
+        wanted["perfect_ht_threshold"] = _DENSE_BITS
+    return "; ".join(f"SET {name}={value}" for name, value in wanted.items())
+
+
+def _only_statement(cursor: duckdb.DuckDBPyConnection, text: str) -> duckdb.Statement:
+    """The parsed text that runs, which the gate saw before it was wrapped; raises unless it is one SELECT."""
     statements = cursor.extract_statements(text)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise HouseError("a text came to the engine that is not one SELECT")
+    return statements[0]
 
 
 def _let_go(cursor: duckdb.DuckDBPyConnection, lease: Lease | None) -> None:

@@ -8,11 +8,14 @@ that one does not. Data-modifying CTEs call themselves SELECT in DuckDB 2: a sta
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 
+from skygate.domain.query import Mark, Plan
 from skygate.errors import BadQuery, HouseError
 
 _QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE"}
@@ -29,6 +32,7 @@ _MACROS = {"fdiv", "fmod", "nullif", "split_part", "list_sum", "list_max", "list
 _SYNTAX = {"coalesce", "row", "struct_pack", "unnest", "error", "grouping", "grouping_id", "if", "ifnull"}
 _VOLATILE = {"random", "setseed", "uuid", "gen_random_uuid"}
 _CLOCK = {"today", "now", "current_date", "get_current_timestamp", "get_current_time"}
+_REMEMBERED_CHARACTERS = 4_000_000
 _NEVER = ("__internal", "json_serialize", "json_deserialize", "parse_duckdb", "write_log")
 
 
@@ -40,6 +44,36 @@ def safe_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     ).fetchall()
     found = {str(name).lower() for (name,) in rows}
     return frozenset({n for n in found if not n.startswith(_NEVER)} | _MACROS | _SYNTAX | _VOLATILE | _CLOCK)
+
+
+class Gate:
+    """Checks the texts of plans, and remembers the plans that have passed.
+
+    One passes again whatever its relations and its run are called this time: nothing else is different, and
+    no text can know of them.
+    """
+
+    def __init__(self, functions: frozenset[str]) -> None:
+        self.functions = functions
+        self._passed: OrderedDict[tuple[str | Mark | None, ...], int] = OrderedDict()
+        self._size = 0
+        self._guard = threading.Lock()
+
+    def check(
+        self, connection: duckdb.DuckDBPyConnection, plan: Plan, text: str, relations: Sequence[str]
+    ) -> None:
+        """Raise as `check` does, unless the plan, whose text this is, has passed before."""
+        key = tuple([piece if isinstance(piece, (str, Mark)) else None for piece in plan.pieces])
+        with self._guard:
+            if key in self._passed:
+                self._passed.move_to_end(key)
+                return
+        check(connection, text, relations=dict.fromkeys(relations, 1), functions=self.functions)
+        with self._guard:
+            self._size += len(text) - self._passed.pop(key, 0)
+            self._passed[key] = len(text)
+            while self._size > _REMEMBERED_CHARACTERS:
+                self._size -= self._passed.popitem(last=False)[1]
 
 
 def check(

@@ -58,14 +58,21 @@ class MappedColumns:
             return _identified(mapped, table, wanted.values, where)
         if table.position is None:
             return None
+        share = 1.0
         if isinstance(wanted, Within):
-            spans = _spans_within(mapped, wanted)
+            found = polygon_ranges(wanted.polygon, _WIDEST_DEG)
+            if found is None:
+                return None
+            ranges, share = found
+            spans = _spans_of_ranges(mapped, ranges)
+        elif wanted.circle.radius_deg <= _WIDEST_DEG:
+            spans = _spans_near(mapped, wanted)
         else:
-            spans = _spans_near(mapped, wanted) if wanted.circle.radius_deg <= _WIDEST_DEG else None
-        if spans is None:
             return None
         candidates = sum(end - first for first, end in spans)
-        return None if candidates > _MOST_ROWS else PlacedRows(mapped, wanted, where, spans, candidates)
+        if candidates > _MOST_ROWS:
+            return None
+        return PlacedRows(mapped, wanted, where, spans, int(candidates * share))
 
     def match(
         self, release: Release, table: Table, positions: pa.Table, radius_deg: float, *, nearest: bool
@@ -226,12 +233,6 @@ def _spans_near(mapped: Mapped, wanted: Near) -> list[tuple[int, int]]:
         if sum(end - first for first, end in spans) <= _FEW:
             return spans
     return _spans_of_ranges(mapped, disc_ranges(wanted.circle))
-
-
-def _spans_within(mapped: Mapped, wanted: Within) -> list[tuple[int, int]] | None:
-    """Spans of rows that hold the polygon; None for wide ones."""
-    ranges = polygon_ranges(wanted.polygon, _WIDEST_DEG)
-    return None if ranges is None else _spans_of_ranges(mapped, ranges)
 
 
 def _spans_of_ranges(mapped: Mapped, ranges: Ints) -> list[tuple[int, int]]:

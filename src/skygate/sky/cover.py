@@ -72,19 +72,21 @@ def disc_ranges(circle: Circle) -> Ranges:
     return _query(center.ra_deg, center.dec_deg, radius, min(_FINEST_ORDER, cells_of.order_for(size) + 3))
 
 
-def polygon_ranges(polygon: Polygon, widest_deg: float) -> Ranges | None:
+def polygon_ranges(polygon: Polygon, widest_deg: float) -> tuple[Ranges, float] | None:
     """Ranges of cells, as many as it takes, that hold a polygon and what is around it: quickly found.
 
-    None where the disc around it has a radius of more than `widest_deg` (at most 85). A polygon that fills
-    much of that disc is covered with it, and others by `cover`.
+    With the share of them that is about the polygon's. None where the disc around it has a radius of more
+    than `widest_deg` (at most 85). A polygon that fills much of that disc is covered with it, and others by
+    `cover`.
     """
     outline = outline_of(polygon)
     radius = outline.radius_rad
     if radius > np.radians(widest_deg):
         return None
-    if area_share(outline) < _FILLED:
-        return cover(polygon, max_ranges=64)
-    return disc_ranges(Circle(position_of(outline.axis), float(np.degrees(radius))))
+    share = area_share(outline)
+    if share < _FILLED:
+        return cover(polygon, max_ranges=64), 1.0
+    return disc_ranges(Circle(position_of(outline.axis), float(np.degrees(radius)))), min(1.0, share)
 
 
 def _cover_circle(circle: Circle, max_ranges: int) -> Ranges:

@@ -15,11 +15,12 @@ from skygate.engines.duck import DuckEngine
 from skygate.engines.mapped import MappedColumns
 from skygate.engines.pyramid import Pyramids
 from skygate.ports import CacheBuilder
+from skygate.services.bounds import Bounds
 from skygate.services.densities import DensitiesService
 from skygate.services.house import House
 from skygate.services.leaves import Leaves
 from skygate.services.places import Places
-from skygate.services.queries import Bounds, QueriesService
+from skygate.services.queries import QueriesService
 from skygate.services.releases import ReleasesService
 from skygate.settings import Settings
 from skygate.stores.releases import FolderReleases

@@ -21,8 +21,9 @@ from skygate.engines.caches import Caches
 from skygate.engines.duck import DuckEngine
 from skygate.engines.mapped import MappedColumns
 from skygate.errors import TooCostly
+from skygate.services.bounds import Bounds
 from skygate.services.places import Places
-from skygate.services.queries import Bounds, QueriesService
+from skygate.services.queries import QueriesService
 from skygate.services.releases import ReleasesService
 from skygate.sky.exact import separation_deg
 from skygate.stores.releases import FolderReleases

@@ -25,8 +25,9 @@ from skygate.engines.duck import DuckEngine
 from skygate.engines.mapped import MappedColumns
 from skygate.errors import BadParameter, BadQuery, NotFound
 from skygate.ports import Rows
+from skygate.services.bounds import Bounds
 from skygate.services.places import Places
-from skygate.services.queries import Bounds, QueriesService
+from skygate.services.queries import QueriesService
 from skygate.services.releases import ReleasesService
 from skygate.sky.exact import separation_deg
 from skygate.stores.releases import FolderReleases

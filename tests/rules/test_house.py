@@ -18,6 +18,7 @@ OWNERS = {
     "fastapi": ("api/", "app.py", "doorway/"),
     "starlette": ("doorway/", "vo/", "api/", "web/", "app.py"),
     "uvicorn": ("cli/serve.py", "cli/connections.py"),
+    "httptools": ("cli/connections.py",),
     "astropy": ("release/", "formats/", "sky/", "adql/units.py", "client/"),
     "mocpy": ("sky/",),
     "cdshealpix": ("sky/",),

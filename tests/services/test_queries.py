@@ -20,8 +20,9 @@ from skygate.domain.query import Outcome, Plan, Query, Source
 from skygate.engines.duck import DuckEngine
 from skygate.errors import BadParameter, BadQuery, Busy, NotFound, TooCostly
 from skygate.ports import Rows
+from skygate.services.bounds import Bounds
 from skygate.services.places import Places
-from skygate.services.queries import Bounds, QueriesService
+from skygate.services.queries import QueriesService
 from skygate.services.releases import ReleasesService
 from skygate.stores.releases import FolderReleases
 

@@ -119,6 +119,7 @@ def _run(settings: Any, listener: socket.socket, backlog: int) -> None:
     config = uvicorn.Config(
         FACTORY,
         http=CONNECTION,
+        loop="uvloop",
         factory=True,
         backlog=backlog,
         workers=settings.server.workers,
@@ -132,7 +133,6 @@ def _run(settings: Any, listener: socket.socket, backlog: int) -> None:
         timeout_graceful_shutdown=settings.server.stop_seconds,
         timeout_keep_alive=30,
         timeout_worker_healthcheck=30,  # a busy machine is no reason to kill a process that loads libraries
-        h11_max_incomplete_event_size=64 * 1024,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, process.leave)  # the server library raises the signal again once it has stopped

@@ -27,10 +27,10 @@ broken = logging.getLogger("skygate.doorway")
 SOFTWARE = f"Skygate/{__version__}"
 """How we name ourselves (IVOA SoftID: a product token in the Server header)."""
 IS_HEAD = "skygate.head"
+REFUSED = "skygate.refused"
+"""In the scope that the server gave: the rest of the request was no HTTP, and the server has said so."""
 
 _GONE = 499
-_REFUSED = "LocalProtocolError"
-"""What the server's HTTP library raises for an answer to a request that it has refused itself."""
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -66,7 +66,7 @@ class Requests:
         began = time.perf_counter()
         token = logs.REQUEST_ID.set(logs.request_id(Headers(scope=scope).get("x-request-id")))
         told: dict[str, Any] = {}
-        seen: dict[str, Any] = {"status": None, "bytes": 0, "ended": False, "refused": False}
+        seen: dict[str, Any] = {"status": None, "bytes": 0, "ended": False}
         inner = {**scope, stream.TOLD: told}
         headers = self._headers(scope)
 
@@ -77,15 +77,7 @@ class Requests:
             elif message["type"] == "http.response.body":
                 seen["bytes"] += len(message.get("body", b""))
                 seen["ended"] = not message.get("more_body", False)
-            if seen["refused"]:
-                return
-            try:
-                await send(message)
-            except Exception as fault:
-                if type(fault).__name__ != _REFUSED:
-                    raise
-                # the rest of the request was no HTTP, and the server has answered that itself
-                seen["refused"] = True
+            await send(message)
 
         try:
             if scope["method"] == "OPTIONS":
@@ -109,8 +101,9 @@ class Requests:
         return out
 
     def _say(self, scope: Scope, seen: dict[str, Any], told: dict[str, Any], seconds: float) -> None:
-        cut = not seen["ended"] or seen["refused"]
-        status = 400 if seen["refused"] else seen["status"] or _GONE
+        refused = REFUSED in scope
+        cut = not seen["ended"] or refused
+        status = 400 if refused else seen["status"] or _GONE
         logs.event(
             log,
             f"{scope['method']} {scope['path']} {status}" + (" cut off" if cut else ""),

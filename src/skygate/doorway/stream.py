@@ -26,6 +26,7 @@ from skygate.domain.query import About, Outcome
 from skygate.errors import Cancelled
 from skygate.formats import media
 from skygate.ports import Waiting
+from skygate.services.hands import Hands
 
 AHEAD_BYTES = 64 * 1024
 """How much of an answer is made before its head is sent."""
@@ -39,6 +40,9 @@ _WATCH_S = 0.02
 """How long a client is not watched: most answers are sooner ready, and watching costs as much as some."""
 TOLD = "skygate.told"
 """In the scope: what the request log says of this request beside its own (a dict)."""
+
+_HANDS = Hands(64)
+"""Of answers that are being written; what is sent at the same time waits for one of them now and then."""
 
 T = TypeVar("T")
 
@@ -145,7 +149,7 @@ async def answer(
         if at_once:
             head, ended = _ahead(chunks)
         else:
-            beginning = to_thread.run_sync(_ahead, chunks)
+            beginning = _HANDS.run(_ahead, chunks)
             head, ended = await while_connected(request, beginning, on_gone=heard.close)
         heard.check()
     except BaseException:
@@ -233,7 +237,7 @@ class Streamed(Response):
         for chunk in self._head:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         self._head = []
-        while (chunk := await to_thread.run_sync(next, self._chunks, None)) is not None:
+        while (chunk := await _HANDS.run(next, self._chunks, None)) is not None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -270,7 +274,7 @@ async def _close(chunks: Iterator[bytes], rows: Heard) -> None:
             closing()
 
     with CancelScope(shield=True):
-        await to_thread.run_sync(free)
+        await _HANDS.run(free)
 
 
 def _tell(scope: Scope, outcome: Outcome | None) -> None:

@@ -5,13 +5,14 @@ Must not know: how an accelerator looks, plans, places.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 
 from skygate.domain.catalog import Catalog, Column, Table
-from skygate.domain.query import Joining, Limits, Lookup, Outcome
+from skygate.domain.query import Identified, Joining, Limits, Lookup, Near, Outcome
 from skygate.domain.tally import Tally
 from skygate.ports import Accelerator, Found, FoundPairs, Run, Tallies, Waiting
 from skygate.services import questions
@@ -20,6 +21,11 @@ from skygate.services.releases import Snapshot
 
 SMALL = 20_000
 """Candidates of an answer that is found in milliseconds: it needs no place and no spool."""
+
+_FEW = 1000
+"""Candidates of an answer that is found in a fraction of a millisecond."""
+_FEW_IDENTIFIERS = 16
+_SMALL_DEG = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,11 @@ class Ready:
         """Whether it is read in a moment."""
         return self.found.candidates <= SMALL
 
+    @property
+    def few(self) -> bool:
+        """Whether it is read in less time than it takes to have a thread read it."""
+        return self.found.candidates <= _FEW
+
     def run(self, limits: Limits) -> Run:
         """The answer being read."""
         if self.top is not None and self.top <= limits.maxrec:
@@ -66,6 +77,15 @@ class Ready:
         batches = list(run)
         assert run.outcome is not None
         return Held(self.columns, run.outcome, batches)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A question to an accelerator; `quick` where asking takes a moment, if the files are in memory."""
+
+    ask: Callable[[], Ready | None]
+    """None is "an engine must do it"."""
+    quick: bool = False
 
 
 class _Top:
@@ -112,6 +132,10 @@ class Lookups:
     def __init__(self, accelerator: Accelerator | None, tallies: Tallies | None = None) -> None:
         self._accelerator = accelerator
         self._tallies = tallies
+
+    def look(self, snapshot: Snapshot, lookup: Lookup | Joining | Tally, columns: tuple[Column, ...]) -> Look:
+        """The question for rows of a table, for pairs of two, or for numbers of groups."""
+        return Look(partial(self.find, snapshot, lookup, columns), _is_quick(lookup))
 
     def find(
         self, snapshot: Snapshot, lookup: Lookup | Joining | Tally, columns: tuple[Column, ...]
@@ -161,3 +185,14 @@ class Lookups:
             return None
         names = tuple(column.name for column in columns)
         return Ready(found, names, questions.pair_columns(mine, table, columns))
+
+
+def _is_quick(lookup: Lookup | Joining | Tally) -> bool:
+    if isinstance(lookup, Tally):
+        return lookup.is_count
+    if isinstance(lookup, Joining):
+        return False
+    wanted = lookup.wanted
+    if isinstance(wanted, Identified):
+        return len(wanted.values) <= _FEW_IDENTIFIERS
+    return isinstance(wanted, Near) and lookup.where is None and wanted.circle.radius_deg <= _SMALL_DEG

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 from weakref import WeakSet
@@ -26,10 +26,12 @@ from skygate.ports import Accelerator, Engine, Run, Tallies, Waiting
 from skygate.room import Room
 from skygate.services import questions
 from skygate.services.asked import Asked, tell
+from skygate.services.bounds import Bounds
 from skygate.services.hands import Hands
 from skygate.services.held import Held, whole
 from skygate.services.lanes import Lanes
-from skygate.services.lookups import Answered, AtOnce, Lookups, Ready
+from skygate.services.lookups import Answered, AtOnce, Look, Lookups, Ready
+from skygate.services.pace import Pace
 from skygate.services.places import Places
 from skygate.services.releases import ReleasesService, Snapshot
 from skygate.services.spool import Spool
@@ -40,28 +42,7 @@ _LOOKUPS = 32
 """Lookups at once; places are beside these."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What queries may use; `assembly` reads them from the settings."""
-
-    seconds: float
-    default_maxrec: int
-    hard_maxrec: int
-    memory_bytes: int
-    spool_memory_bytes: int
-    spool_disk_bytes: int
-    room_memory_bytes: int
-    room_disk_bytes: int
-    """What all answers together may take while they wait for their readers."""
-    max_query_bytes: int
-    max_positions: int
-    patience_s: float = 0.25
-    """How long an answer that has begun may take to become complete before it is handed out."""
-
-
 T = TypeVar("T")
-Look = Callable[[], Ready | None]
-"""Asks an accelerator; None is "an engine must do it"."""
 
 
 class QueriesService:
@@ -86,6 +67,7 @@ class QueriesService:
         self._compile = compiler
         self._known = known
         self._hands = Hands(places.running + _LOOKUPS)
+        self._pace = Pace()
         self._lanes = Lanes(places.wait_s)
         self._lookups = Lookups(accelerator, tallies)
         self._samples: OrderedDict[tuple[str, str, int], pa.Table] = OrderedDict()
@@ -199,8 +181,8 @@ class QueriesService:
         )
         text = questions.crossmatch(mine, table, radius_deg, picked, nearest_only=nearest)
         asked = replace(asked, worded=lambda: text, snapshot=snapshot)
-        look = partial(self._lookups.match, snapshot, table, rows, radius_deg, picked, mine, nearest=nearest)
-        return await self._answer(asked, look)
+        match = partial(self._lookups.match, snapshot, table, rows, radius_deg, picked, mine, nearest=nearest)
+        return await self._answer(asked, Look(match))
 
     async def sample(self, user: Principal, table: Table | str, rows: int = 10) -> pa.Table:
         """A few rows of a table; kept as long as the release does not change."""
@@ -242,7 +224,7 @@ class QueriesService:
         questions.placed(table)
         lookup = Lookup(table, tuple([c.name for c in picked]), Near(circle))
         asked = self._asked(user, "cone", partial(questions.cone, table, circle, picked), maxrec, snapshot)
-        return asked, table, partial(self._lookups.find, snapshot, lookup, picked)
+        return asked, table, self._lookups.look(snapshot, lookup, picked)
 
     def _asked(
         self,
@@ -298,13 +280,11 @@ class QueriesService:
             raise
 
     def _lookup(self, asked: Asked, meant: Understood) -> Look | None:
-        if meant.lookup is None:
-            return None
-        return partial(self._lookups.find, asked.snapshot, meant.lookup, meant.columns)
+        return self._lookups.look(asked.snapshot, meant.lookup, meant.columns) if meant.lookup else None
 
     def _at_once(self, asked: Asked, look: Look | None) -> Waiting | None:
         """A small answer of an accelerator."""
-        ready = look() if look is not None and asked.maxrec > 0 else None
+        ready = look.ask() if look is not None and asked.maxrec > 0 else None
         return self._held(asked, ready) if ready is not None and ready.small else None
 
     def _held(self, asked: Asked, ready: Ready) -> Waiting:
@@ -317,9 +297,22 @@ class QueriesService:
         tell(asked, rows.outcome, None, waited_s=0.0)
         return rows
 
-    def _looked(self, asked: Asked, look: Look) -> Ready | Waiting | None:
-        ready = look()
-        return self._held(asked, ready) if ready is not None and ready.small else ready
+    async def _looked(self, asked: Asked, look: Look) -> Ready | Waiting | None:
+        """What an accelerator finds, and where that is little, all of it: here, where it takes a moment."""
+
+        def looked() -> Ready | Waiting | None:
+            ready = look.ask()
+            return self._held(asked, ready) if ready is not None and ready.small else ready
+
+        if not look.quick or not self._pace.is_fast:
+            return await self._hands.run(looked)
+        with self._pace.timed():
+            ready = look.ask()
+            if ready is None or not ready.small:
+                return ready
+            if ready.few:
+                return self._held(asked, ready)
+        return await self._hands.run(self._held, asked, ready)
 
     async def _answer(
         self, asked: Asked, look: Look | None = None, *, meant: Understood | None = None
@@ -328,7 +321,7 @@ class QueriesService:
         if meant is not None:
             look = self._lookup(asked, meant)
         if look is not None and asked.maxrec > 0:
-            found = await self._hands.run(self._looked, asked, look)
+            found = await self._looked(asked, look)
             if isinstance(found, Ready):
                 return await self._spooled(asked, found.columns, partial(found.run, self._limits(asked)))
             if found is not None:

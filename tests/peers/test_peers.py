@@ -17,8 +17,10 @@ PEERS = {
     "cone-1m": {"pgSphere", "q3c"},
     "cone-1d": {"pgSphere", "q3c"},
     "box": {"q3c_poly_query"},
+    "histogram-2d": {"PostgreSQL", "DuckDB's SQL"},
     "crossmatch": {"q3c_join"},
     "join": {"q3c_join", "scipy cKDTree"},
+    "join-small": {"scipy cKDTree"},
     "crowd": {"pgSphere"},
     "export-votable-fixed": {"astropy"},
     "export-votable-variable": {"astropy"},
@@ -26,7 +28,7 @@ PEERS = {
     "export-csv": {"polars"},
 }
 """Who is beside Skygate in a case; else it is PostgreSQL alone."""
-NO_DATABASE = {"scipy cKDTree", "astropy", "polars"}
+NO_DATABASE = {"scipy cKDTree", "astropy", "polars", "DuckDB's SQL"}
 
 pytestmark = pytest.mark.xdist_group("benchmarks")
 
